@@ -1,0 +1,115 @@
+"""Certificates: how far a network can be from the global optimum, and how that is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from nogap._typing import Array
+from nogap.problem import Problem
+
+Kind = Literal["exact", "bound", "search"]
+
+# from the strongest claim to the weakest
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+MEANING: dict[Kind, str] = {
+    "exact": "proved; the dual correlation was computed over all activation patterns",
+    "bound": "proved; a rigorous upper bound on the dual correlation was used",
+    "search": "an estimate, not a proof; the dual correlation is the best value a search found",
+}
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """A dual correlation q(V) and what is known of it.
+
+    Attributes
+    ----------
+    value : float
+        q(V), an upper bound on it, or the best value found: ``kind`` says which.
+    kind : {"exact", "bound", "search"}
+    """
+
+    value: float
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The distance of a network from the global optimum of its training problem.
+
+    Attributes
+    ----------
+    objective : float
+        Objective of the network.
+    lower_bound : float
+        No network has a smaller objective (kinds "exact" and "bound"); an estimate of that for
+        the kind "search".
+    kind : {"exact", "bound", "search"}
+        How the dual correlation was obtained: over all activation patterns (or in closed form);
+        as a rigorous upper bound; or as the best value that a search found. Only the first two
+        are proofs.
+    dual : array (n,) or (n, C)
+        The feasible dual point that gives the bound.
+    dual_correlation : float
+        Largest correlation of a unit neuron with the negative loss gradient; at the optimum it
+        is beta.
+    beta : float
+    """
+
+    objective: float
+    lower_bound: float
+    kind: Kind
+    dual: Array = field(repr=False)
+    dual_correlation: float
+    beta: float
+
+    @property
+    def gap(self) -> float:
+        """``objective - lower_bound``."""
+        return self.objective - self.lower_bound
+
+    @property
+    def relative_gap(self) -> float:
+        """``gap / |objective|``."""
+        if self.gap <= 0:
+            return 0.0
+        return self.gap / abs(self.objective) if self.objective != 0 else float("inf")
+
+    @property
+    def proved(self) -> bool:
+        """Whether the lower bound is a theorem."""
+        return self.kind != "search"
+
+    def __str__(self) -> str:
+        percent = f"{100 * self.relative_gap:.2g} %"
+        verb = "is" if self.proved else "appears to be"
+        return (
+            f"The objective {self.objective:.6g} {verb} at most {percent} above the global optimum "
+            f"(lower bound {self.lower_bound:.6g}, kind {self.kind}: {MEANING[self.kind]})."
+        )
+
+
+def certificate_from_dual(
+    problem: Problem, objective: float, V: Array, correlation: Correlation
+) -> Certificate:
+    """Certificate from a balanced dual point V (n, C) and its dual correlation."""
+    bound = problem.lower_bound(V, correlation.value)
+    dual = bound.scale * V
+    return Certificate(
+        objective=objective,
+        # an estimate above the objective only says that the search missed neurons
+        lower_bound=min(bound.value, objective) if correlation.kind == "search" else bound.value,
+        kind=correlation.kind,
+        dual=dual[:, 0] if dual.shape[1] == 1 else dual,
+        dual_correlation=correlation.value,
+        beta=problem.beta,
+    )
+
+
+def better(first: Certificate, second: Certificate) -> Certificate:
+    """The certificate with the stronger claim: proofs first, then the larger lower bound."""
+    if first.proved != second.proved:
+        return first if first.proved else second
+    return first if first.lower_bound >= second.lower_bound else second

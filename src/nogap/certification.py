@@ -1,0 +1,217 @@
+"""Certificates for networks from anywhere: nogap's own, estimators, PyTorch modules, predictions."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from nogap._typing import Array, ArrayLike, RandomState
+from nogap._validation import generator
+from nogap.certificate import Certificate, better, certificate_from_dual
+from nogap.formulation import formulate, from_network
+from nogap.losses import Loss
+from nogap.network import Network
+from nogap.oracles import ExactOracle, SearchOracle
+from nogap.oracles.base import Oracle
+from nogap.oracles.patterns import GatedOracle
+from nogap.patterns import max_pattern_count
+from nogap.problem import Problem
+from nogap.solvers.refit import refit_sizes
+from nogap.units import ReLU
+
+Method = Literal["auto", "exact", "search"]
+CHEAP_PATTERNS = 20_000  # patterns of half the rows that "auto" is ready to enumerate
+SEARCH_SEEDS = 500
+
+
+def certify(
+    model: Any,
+    X: Any,
+    y: ArrayLike,
+    *,
+    beta: float,
+    loss: str | Loss = "squared",
+    hidden_bias: bool = False,
+    fit_intercept: bool = False,
+    sample_weight: ArrayLike | None = None,
+    method: Method = "auto",
+    objective: float | None = None,
+    max_time: float | None = None,
+    random_state: RandomState = 0,
+) -> Certificate:
+    """Say how far a trained network is from the global optimum of its training problem.
+
+    Parameters
+    ----------
+    model : Network, estimator, torch.nn.Module or array
+        A network; a fitted estimator with ``network_``; a PyTorch module of the form
+        Linear-ReLU-Linear; or predictions (n,) or (n, C), with ``objective=``.
+    X : array (n, d)
+    y : array (n,) or (n, C)
+        Targets as :func:`nogap.train` takes them (an estimator's labels are encoded for it).
+    beta : float
+        Weight of the penalty ``sum_j ||u_j||_2 ||a_j||_2`` for sums over samples. Weight decay
+        ``lambda`` on both layers (``lambda / 2 * ||weights||^2`` beside a *sum* of losses) is beta =
+        lambda; beside a *mean* of losses it is beta = n * lambda.
+    loss, hidden_bias, fit_intercept, sample_weight
+        As in :func:`nogap.train`. A hidden bias of the model counts as a penalised ones column, a
+        bias of its output as an intercept, whether or not these flags are set.
+    method : {"auto", "exact", "search"}
+        "exact" enumerates activation patterns (one output); "search" estimates; "auto" takes
+        "exact" where it is cheap.
+    objective : float, optional
+        Objective of the model, needed for predictions, whose penalty nobody can see.
+    max_time : float, optional
+        Seconds; reserved for bounds that improve with time.
+    random_state : int, Generator, RandomState or None
+        Seeds the search.
+
+    Returns
+    -------
+    Certificate
+
+    Raises
+    ------
+    ValueError
+        A model of another form, or shapes that do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.column_stack([[-2.0, -1.0, 0.0, 1.0, 2.0], np.ones(5)])
+    >>> net = Network([[1.0, 0.0]], [0.5])
+    >>> certificate = certify(net, X, [1.0, -1.0, 1.0, 1.0, -1.0], beta=0.1)
+    >>> certificate.kind
+    'exact'
+    """
+    if method not in ("auto", "exact", "search"):
+        raise ValueError(f"method must be 'auto', 'exact' or 'search', got {method!r}")
+    rng = generator(random_state)
+    network, y = _as_network(model, y, loss)
+    if network is not None:
+        hidden_bias = hidden_bias or network.hidden_bias is not None
+        fit_intercept = fit_intercept or bool(np.any(network.intercept != 0))
+    problem = formulate(
+        X,
+        y,
+        beta=beta,
+        loss=loss,
+        hidden_bias=hidden_bias,
+        fit_intercept=fit_intercept,
+        sample_weight=sample_weight,
+    )
+    if network is None:
+        return _certify_predictions(problem, np.asarray(model), objective, method, rng)
+    return _certify_network(problem, network, X, hidden_bias, method, rng)
+
+
+def exact_is_cheap(problem: Problem) -> bool:
+    """Whether all activation patterns of the rows of one sign can be listed in about a second."""
+    if problem.n_outputs != 1:
+        return False
+    n, d = problem.rows.n, problem.rows.d
+    return max_pattern_count(max((n + 1) // 2, 1), min(n, d)) <= CHEAP_PATTERNS
+
+
+def certify_dual(
+    problem: Problem, objective: float, V: Array, method: Method, rng: np.random.Generator
+) -> Certificate:
+    """Certificate of a ReLU network from a balanced dual point V (n, C)."""
+    oracle: Oracle
+    if method == "exact" or (method == "auto" and exact_is_cheap(problem)):
+        oracle = ExactOracle(problem.rows)
+    else:
+        oracle = SearchOracle(problem.rows, rng, SEARCH_SEEDS)
+    found = oracle.find(V, 10)
+    return certificate_from_dual(problem, objective, V, oracle.correlation(V, found))
+
+
+def _certify_network(
+    problem: Problem,
+    network: Network,
+    X: Any,
+    hidden_bias: bool,
+    method: Method,
+    rng: np.random.Generator,
+) -> Certificate:
+    F = network.decision(X)
+    if F.shape[1] != problem.n_outputs:
+        raise ValueError(f"the network has {F.shape[1]} outputs, y has {problem.n_outputs}")
+    value = problem.loss_value(F) + problem.beta * network.penalty()
+    if network.activation != "relu":
+        return _certify_linear_or_gated(problem, network, value, F)
+    neurons = from_network(problem, network, hidden_bias)
+    # any V gives a bound; the one of the best output weights is usually the better of two
+    features = neurons.features(problem, ReLU())
+    points = [refit_sizes(problem, neurons, features)[1]]
+    if problem.loss.smooth:
+        points.append(problem.dual_point(F))
+    certificates = [
+        certify_dual(problem, value, problem.feasible_direction(V), method, rng) for V in points
+    ]
+    return certificates[0] if len(certificates) == 1 else better(*certificates)
+
+
+def _certify_linear_or_gated(
+    problem: Problem, network: Network, value: float, F: Array
+) -> Certificate:
+    """Linear and gated networks: a largest singular value settles the correlation.
+
+    A gated network is judged among the networks with the gates it has.
+    """
+    X = problem.rows.take(np.arange(problem.rows.n))
+    if network.gates is None:
+        patterns = np.ones((1, problem.rows.n), dtype=bool)
+    else:
+        gates = network.gates
+        if X.shape[1] > gates.shape[1]:
+            bias = np.zeros(gates.shape[0]) if network.gate_bias is None else network.gate_bias
+            gates = np.column_stack([gates, bias])
+        patterns = np.unique((X @ gates.T >= 0).T, axis=0)
+    oracle = GatedOracle(problem.rows, patterns)
+    if not problem.loss.smooth:
+        raise ValueError(f"the {problem.loss.name} loss has no gradient to certify this unit with")
+    V = problem.feasible_direction(problem.dual_point(F))
+    found = oracle.find(V, 1)
+    return certificate_from_dual(problem, value, V, oracle.correlation(V, found))
+
+
+def _certify_predictions(
+    problem: Problem,
+    predictions: Any,
+    objective: float | None,
+    method: Method,
+    rng: np.random.Generator,
+) -> Certificate:
+    if objective is None:
+        raise ValueError("predictions alone do not show the penalty: pass objective= as well")
+    F = np.asarray(predictions, dtype=np.float64)
+    F = F.reshape(F.shape[0], -1)
+    if F.shape != problem.Y.shape:
+        raise ValueError(f"predictions have shape {F.shape}, the targets {problem.Y.shape}")
+    if not np.all(np.isfinite(F)):
+        raise ValueError("predictions hold NaN or infinite values")
+    if problem.fit_intercept:
+        F = F + problem.best_intercept(F)
+    V = problem.feasible_direction(problem.dual_point(F))
+    return certify_dual(problem, float(objective), V, method, rng)
+
+
+def _as_network(model: Any, y: Any, loss: str | Loss) -> tuple[Network | None, Any]:
+    """The model as a network (None for predictions), and targets as the loss wants them."""
+    if isinstance(model, Network):
+        return model, y
+    if hasattr(model, "network_"):
+        encode = getattr(model, "encode_targets", None)
+        return model.network_, y if encode is None else encode(y)
+    if hasattr(model, "state_dict") and hasattr(model, "modules"):
+        from nogap.imports import from_torch
+
+        return from_torch(model), y
+    if isinstance(model, np.ndarray | list | tuple):
+        return None, y
+    raise ValueError(
+        f"cannot certify a {type(model).__name__}: pass a Network, a fitted estimator, a "
+        "Linear-ReLU-Linear torch module, or predictions with objective="
+    )

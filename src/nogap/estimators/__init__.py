@@ -1,0 +1,6 @@
+"""The scikit-learn face: estimators with ``alpha`` on the mean loss."""
+
+from nogap.estimators.classifier import ReLUClassifier
+from nogap.estimators.regressor import ReLURegressor
+
+__all__ = ["ReLUClassifier", "ReLURegressor"]

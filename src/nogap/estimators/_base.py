@@ -1,0 +1,206 @@
+"""What the estimators share: parameters, the call of ``train``, fitted attributes, predictions."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from numbers import Integral, Real
+from time import perf_counter
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from nogap._typing import Array
+from nogap.certificate import Certificate
+from nogap.estimators._distinct import distinct_rows
+from nogap.losses import Loss
+from nogap.network import Network
+from nogap.solution import Record, Solution, Status
+from nogap.training import train
+
+logger = logging.getLogger("nogap")
+
+DEFAULT_SEED = 0
+
+
+class ReLUEstimator(BaseEstimator):
+    """Base of the estimators that train one two-layer ReLU network."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "alpha": [Interval(Real, 0, None, closed="neither")],
+        "hidden_bias": ["boolean"],
+        "fit_intercept": ["boolean"],
+        "tol": [Interval(Real, 0, None, closed="neither")],
+        "max_time": [Interval(Real, 0, None, closed="neither"), None],
+        "max_neurons": [Interval(Integral, 1, None, closed="left"), None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+    }
+
+    alpha: float
+    hidden_bias: bool
+    fit_intercept: bool
+    tol: float
+    max_time: float | None
+    max_neurons: int | None
+    random_state: int | np.random.RandomState | None
+    verbose: int
+    warm_start: bool
+
+    network_: Network
+    certificate_: Certificate
+    status_: Status
+    n_neurons_: int
+    n_iter_: int
+    objective_: float
+    history_: list[Record]
+    n_features_in_: int
+
+    def _check_training_set(self, X: Any, y: Any, **y_options: Any) -> tuple[Any, Any]:
+        """Checked X (dense float64, or CSR) and y; sets n_features_in_ and feature_names_in_."""
+        X, y = validate_data(
+            self, X, y, accept_sparse="csr", dtype=np.float64, ensure_min_samples=2, **y_options
+        )
+        return X, y
+
+    def _check_weights(self, sample_weight: Any, X: Any) -> Array | None:
+        if sample_weight is None:
+            return None
+        weights: Array = _check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+        return weights
+
+    def _fit_network(
+        self,
+        X: Any,
+        Y: Array,
+        *,
+        loss: str | Loss,
+        sample_weight: Array | None,
+        row_factor: Array | None = None,
+    ) -> None:
+        """Train on checked data and set the fitted attributes.
+
+        Parameters
+        ----------
+        X : array or CSR matrix (n, d)
+        Y : array (n, C)
+            Targets as the loss encodes them.
+        loss : str or Loss
+        sample_weight : array (n,), optional
+        row_factor : array (n,), optional
+            Multiplies the weights; equal for equal rows of [X, Y] (the class weights).
+        """
+        rows = distinct_rows(X, Y, sample_weight)
+        weights = rows.weights if row_factor is None else rows.weights * row_factor[rows.first]
+        with _progress(type(self).__name__, self.verbose) as callbacks:
+            solution = train(
+                rows.X,
+                rows.Y,
+                beta=float(self.alpha * weights.sum()),
+                loss=loss,
+                hidden_bias=bool(self.hidden_bias),
+                fit_intercept=bool(self.fit_intercept),
+                sample_weight=None if np.all(weights == 1.0) else weights,
+                tol=self.tol,
+                max_time=self.max_time,
+                max_neurons=self.max_neurons,
+                random_state=DEFAULT_SEED if self.random_state is None else self.random_state,
+                warm_start=self._starting_network(Y.shape[1]),
+                callbacks=callbacks,
+            )
+            logger.info("%s: %s", type(self).__name__, solution)
+        self.network_ = solution.network
+        self.certificate_ = replace(
+            solution.certificate, dual=rows.expand(solution.certificate.dual)
+        )
+        self.status_ = solution.status
+        self.n_neurons_ = solution.network.n_neurons
+        self.n_iter_ = solution.n_iter
+        self.objective_ = solution.objective
+        self.history_ = solution.history
+        if not solution.status.converged:
+            _warn_not_converged(self, solution)
+
+    def _starting_network(self, n_outputs: int) -> Network | None:
+        """The network of the last fit, when warm_start asks for it and its shape still fits."""
+        previous: Network | None = getattr(self, "network_", None) if self.warm_start else None
+        if previous is None:
+            return None
+        fits = (
+            previous.n_features_in == self.n_features_in_
+            and previous.n_outputs == n_outputs
+            and (previous.hidden_bias is not None) == self.hidden_bias
+        )
+        return previous if fits else None
+
+    def _outputs(self, X: Any) -> Array:
+        """Outputs of the network at X (n, d), always (n, C)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
+        return self.network_.decision(X)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _warn_not_converged(estimator: ReLUEstimator, solution: Solution) -> None:
+    warnings.warn(
+        f"{type(estimator).__name__} did not reach its tolerance. {solution.status.sentence} "
+        f"{solution.certificate}",
+        ConvergenceWarning,
+        stacklevel=4,  # the caller of fit
+    )
+
+
+@contextmanager
+def _progress(name: str, verbose: int | bool) -> Iterator[list[Any]]:
+    """Callbacks that log the rounds: verbose 1 at most one a second, 2 and above every one.
+
+    The messages go to the logger "nogap" at level INFO.  Where nothing would show them, a handler
+    that writes to stderr is attached for the duration.
+    """
+    if not verbose:
+        yield []
+        return
+    pause = 1.0 if verbose < 2 else 0.0
+    last = perf_counter() - pause
+
+    def report(record: Record) -> None:
+        nonlocal last
+        if perf_counter() - last < pause:
+            return
+        last = perf_counter()
+        logger.info(
+            "%s: %.1f s, objective %.6g, lower bound %.6g (%s), %d neurons",
+            name,
+            record.time,
+            record.objective,
+            record.lower_bound,
+            record.kind,
+            record.n_neurons,
+        )
+
+    level = logger.level
+    handler = None if logger.hasHandlers() else logging.StreamHandler()
+    if handler is not None:
+        logger.addHandler(handler)
+    if not logger.isEnabledFor(logging.INFO):
+        logger.setLevel(logging.INFO)
+    try:
+        yield [report]
+    finally:
+        logger.setLevel(level)
+        if handler is not None:
+            logger.removeHandler(handler)

@@ -1,0 +1,312 @@
+"""ReLUClassifier: classification by a two-layer ReLU network at its global optimum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from scipy.special import expit, softmax
+from sklearn.base import ClassifierMixin
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+from nogap._typing import AnyArray, Array, ArrayLike, IntArray
+from nogap.estimators._base import ReLUEstimator
+
+LOSSES = ("logistic", "squared_hinge", "hinge", "squared")
+
+
+def _has_probabilities(classifier: ReLUClassifier) -> bool:
+    if classifier.loss != "logistic":
+        raise AttributeError(
+            f"probabilities come with loss='logistic' only, not with loss={classifier.loss!r}; "
+            "use decision_function, or wrap the classifier in CalibratedClassifierCV"
+        )
+    return True
+
+
+class ReLUClassifier(ClassifierMixin, ReLUEstimator):
+    """Classification by a two-layer ReLU network, trained to its global optimum.
+
+    Minimises, over networks ``f(x) = b + sum_j relu(x' u_j + c_j) a_j`` with any number of
+    neurons, ::
+
+        (1 / W) sum_i w_i l(f(x_i), y_i)  +  alpha sum_j ||(u_j, c_j)||_2 ||a_j||_2
+
+    where W is the sum of the weights w_i (sample weights times class weights, all one unless
+    given).  Two classes take one output.  More take one output a class, and these share the hidden
+    layer: with the multinomial (softmax) loss where `loss` is "logistic", and one class against
+    the rest with the other losses.  The problem is convex in the network taken as a whole, so
+    there is one optimal objective; the fit reaches it to the tolerance `tol`, and
+    ``certificate_`` says how far from it the network can still be.
+
+    X is not standardised.  The penalty treats all features alike, so features of very different
+    scales belong behind a :class:`~sklearn.preprocessing.StandardScaler` in a
+    :class:`~sklearn.pipeline.Pipeline`.
+
+    Parameters
+    ----------
+    alpha : float, default=0.01
+        Weight of the penalty; larger values give smaller networks.  The default suits features of
+        unit variance: there it is some tens of times below the value above which the network is
+        a constant.
+    loss : {"logistic", "squared_hinge", "hinge", "squared"}, default="logistic"
+        Only "logistic" gives probabilities.
+    class_weight : dict or "balanced", default=None
+        Positive weights of the classes, 1 where the dict names none.  "balanced" gives every class
+        the same total weight.
+    hidden_bias : bool, default=True
+        Whether the neurons have a bias c_j, penalised like their other weights.
+    fit_intercept : bool, default=True
+        Whether each output has a constant b, not penalised.
+    tol : float, default=1e-3
+        Relative gap between the objective and its lower bound at which training stops.
+    max_time : float, default=None
+        Seconds after which training stops with the best network so far; None sets no limit.
+    max_neurons : int, default=None
+        Most neurons; None sets no limit.
+    random_state : int or RandomState, default=None
+        Seed of the search for neurons.  It changes the way to the optimum, not the optimum.  None
+        stands for a fixed seed: the same call gives the same network.
+    verbose : int, default=0
+        1 reports the progress about once a second, 2 every round, through the logger "nogap".
+    warm_start : bool, default=False
+        Whether a further fit starts from the network of the last one.  It saves time, for example
+        along a sequence of alphas, and leads to the same optimum.
+
+    Attributes
+    ----------
+    classes_ : array (n_classes,)
+        The class labels, sorted.
+    network_ : nogap.Network
+        The trained network.
+    certificate_ : nogap.Certificate
+        How far from the global optimum the network can be.  It is stated for the sum of the losses
+        (not their mean) with ``beta = alpha * W``.
+    status_ : nogap.Status
+        How training ended; ``status_.sentence`` says it in words.
+    objective_ : float
+        The sum of the weighted losses plus ``alpha * W`` times the penalty, as in the certificate.
+    n_neurons_ : int
+        Number of hidden neurons.
+    n_iter_ : int
+        Rounds of training.
+    history_ : list of nogap.Record
+        Time, objective, lower bound and number of neurons of every round.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : array (n_features_in_,) of str
+        Names of the features, where X has them and all are strings.
+
+    See Also
+    --------
+    ReLURegressor : the same for numeric targets.
+    nogap.train : the function behind it, with more choices.
+
+    Notes
+    -----
+    Equal rows are merged and rows of weight zero dropped before training, in an order that does
+    not depend on the order of X.  Sample weights therefore equal repeated rows exactly, and the
+    order of the rows does not change the result.
+
+    Fitting can be interrupted (Ctrl-C): the best network so far is kept, and a
+    :class:`~sklearn.exceptions.ConvergenceWarning` says so, as it does when a limit was reached.
+
+    References
+    ----------
+    .. [1] M. Pilanci and T. Ergen, "Neural networks are convex regularizers: exact
+       polynomial-time convex optimization formulations for two-layer networks", ICML 2020.
+
+    Examples
+    --------
+    >>> from nogap.estimators import ReLUClassifier
+    >>> X = [[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]]
+    >>> y = ["equal", "equal", "different", "different"]
+    >>> model = ReLUClassifier(alpha=1e-3).fit(X, y)
+    >>> bool(model.certificate_.relative_gap <= 1e-3)
+    True
+    >>> model.predict([[0.1, 0.1], [0.1, 0.9]]).tolist()
+    ['equal', 'different']
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **ReLUEstimator._parameter_constraints,
+        "loss": [StrOptions(set(LOSSES))],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    loss: str
+    class_weight: Mapping[Any, float] | str | None
+    classes_: AnyArray
+
+    def __init__(
+        self,
+        alpha: float = 0.01,
+        *,
+        loss: str = "logistic",
+        class_weight: Mapping[Any, float] | str | None = None,
+        hidden_bias: bool = True,
+        fit_intercept: bool = True,
+        tol: float = 1e-3,
+        max_time: float | None = None,
+        max_neurons: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        warm_start: bool = False,
+    ) -> None:
+        self.alpha = alpha
+        self.loss = loss
+        self.class_weight = class_weight
+        self.hidden_bias = hidden_bias
+        self.fit_intercept = fit_intercept
+        self.tol = tol
+        self.max_time = max_time
+        self.max_neurons = max_neurons
+        self.random_state = random_state
+        self.verbose = verbose
+        self.warm_start = warm_start
+
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array, DataFrame or sparse matrix (n, d)
+            Features.  Sparse input is used in CSR form and stays sparse.
+        y : array (n,)
+            Class labels, numbers or strings.
+        sample_weight : array (n,), optional
+            Non-negative weights; an integer weight equals so many copies of the row.
+
+        Returns
+        -------
+        self : ReLUClassifier
+
+        Raises
+        ------
+        ValueError
+            A parameter is outside its range; X is not numeric or holds NaN or infinite values;
+            X and y do not match, or have fewer than two rows; y holds only one class (of positive
+            weight), or values that are no classes.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Training stopped before its tolerance was met.
+        """
+        self._validate_params()
+        X, y = self._check_training_set(X, y)
+        check_classification_targets(y)
+        labels = column_or_1d(y, warn=True)
+        weights = self._check_weights(sample_weight, X)
+        self.classes_ = np.unique(labels if weights is None else labels[weights > 0])
+        if self.classes_.size == 1:
+            raise ValueError(
+                f"y holds only one class, {self.classes_[0]!r}, among the samples of positive "
+                "weight; a classifier needs at least two classes"
+            )
+        # a label that occurs with weight zero only may get any code: its rows are dropped
+        codes = np.searchsorted(self.classes_, labels).clip(max=self.classes_.size - 1)
+        self._fit_network(
+            X,
+            self._targets(codes),
+            loss=self._training_loss(),
+            sample_weight=weights,
+            row_factor=self._class_factor(codes, weights),
+        )
+        return self
+
+    def decision_function(self, X: Any) -> Array:
+        """Outputs of the network.
+
+        Parameters
+        ----------
+        X : array, DataFrame or sparse matrix (n, d)
+
+        Returns
+        -------
+        outputs : array (n,) or (n, n_classes)
+            For two classes, positive values speak for ``classes_[1]``; for more, the largest
+            output of a row names its class.
+        """
+        F = self._outputs(X)
+        return F[:, 0] if self.classes_.size == 2 else F
+
+    def predict(self, X: Any) -> AnyArray:
+        """Predicted classes.
+
+        Parameters
+        ----------
+        X : array, DataFrame or sparse matrix (n, d)
+
+        Returns
+        -------
+        labels : array (n,)
+        """
+        F = self._outputs(X)
+        codes = (F[:, 0] > 0).astype(np.intp) if self.classes_.size == 2 else F.argmax(axis=1)
+        labels: AnyArray = self.classes_[codes]
+        return labels
+
+    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
+    def predict_proba(self, X: Any) -> Array:
+        """Predicted probabilities; only with ``loss="logistic"``.
+
+        Parameters
+        ----------
+        X : array, DataFrame or sparse matrix (n, d)
+
+        Returns
+        -------
+        probabilities : array (n, n_classes)
+            Columns in the order of ``classes_``; rows sum to one.
+        """
+        F = self._outputs(X)
+        if self.classes_.size > 2:
+            probabilities: Array = softmax(F, axis=1)
+            return probabilities
+        return np.column_stack([expit(-F[:, 0]), expit(F[:, 0])])
+
+    def _training_loss(self) -> str:
+        """The name under which ``train`` knows the loss for this number of classes."""
+        if self.loss == "logistic" and self.classes_.size > 2:
+            return "multinomial"
+        return self.loss
+
+    def _targets(self, codes: IntArray) -> Array:
+        """Targets of class codes (n,): -1/1 for two classes, else one-hot or -1/1 a class."""
+        if self.classes_.size == 2:
+            return np.where(codes == 1, 1.0, -1.0)[:, None]
+        one_hot = np.eye(self.classes_.size)[codes]
+        return one_hot if self._training_loss() == "multinomial" else 2.0 * one_hot - 1.0
+
+    def _class_factor(self, codes: IntArray, sample_weight: Array | None) -> Array | None:
+        """The class weight of every row, (n,), or None when all are one."""
+        if self.class_weight is None:
+            return None
+        if isinstance(self.class_weight, str):  # "balanced"
+            totals = np.bincount(codes, weights=sample_weight, minlength=self.classes_.size)
+            factors = totals.sum() / (self.classes_.size * totals)
+        else:
+            factors = _factors_by_name(self.class_weight, self.classes_)
+        rows: Array = factors[codes]
+        return rows
+
+
+def _factors_by_name(class_weight: Mapping[Any, float], classes: AnyArray) -> Array:
+    known = set(classes.tolist())
+    for label, weight in class_weight.items():
+        if label not in known:
+            raise ValueError(
+                f"class_weight names the class {label!r}, which is not in y; "
+                f"the classes are {classes.tolist()}"
+            )
+        if not (isinstance(weight, Real) and 0 < weight < float("inf")):
+            raise ValueError(
+                f"class_weight of the class {label!r} must be a positive number, got {weight!r}"
+            )
+    return np.array([float(class_weight.get(label, 1.0)) for label in classes.tolist()])

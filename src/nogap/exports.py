@@ -1,0 +1,85 @@
+"""Networks for other frameworks: PyTorch modules and ONNX files."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from nogap.network import Network
+
+
+def require(module: str, extra: str) -> Any:
+    """Import an optional library, or say how to install it."""
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise ImportError(
+            f"this needs {module}, which is not installed: pip install 'nogap[{extra}]'"
+        ) from None
+
+
+def _only_relu(network: Network, target: str) -> None:
+    if network.activation == "gated":
+        raise ValueError(
+            f"a gated network has no counterpart among {target} layers; "
+            "train with unit='relu' to export"
+        )
+
+
+def to_torch(network: Network) -> Any:
+    """``nn.Sequential(Linear, ReLU or Identity, Linear)`` in float64 with the same predictions."""
+    _only_relu(network, "PyTorch")
+    torch = require("torch", "torch")
+    m, d, outputs = network.n_neurons, network.n_features_in, network.n_outputs
+    hidden = torch.nn.Linear(d, m, bias=network.hidden_bias is not None, dtype=torch.float64)
+    output = torch.nn.Linear(m, outputs, dtype=torch.float64)
+    with torch.no_grad():
+        hidden.weight.copy_(torch.from_numpy(network.hidden_weights))
+        if network.hidden_bias is not None:
+            hidden.bias.copy_(torch.from_numpy(network.hidden_bias))
+        output.weight.copy_(torch.from_numpy(network.output_weights.T.copy()))
+        output.bias.copy_(torch.from_numpy(network.intercept))
+    middle = torch.nn.ReLU() if network.activation == "relu" else torch.nn.Identity()
+    return torch.nn.Sequential(hidden, middle, output)
+
+
+def to_onnx(network: Network, path: str | PathLike[str]) -> None:
+    """An ONNX graph Gemm - Relu - Gemm in float32, input "X" (n, d), output "predictions"."""
+    _only_relu(network, "ONNX")
+    onnx = require("onnx", "onnx")
+    helper, numpy_helper, kinds = onnx.helper, onnx.numpy_helper, onnx.TensorProto
+
+    m = network.n_neurons
+    bias = np.zeros(m) if network.hidden_bias is None else network.hidden_bias
+    constants = {
+        "hidden_weights": network.hidden_weights.T,
+        "hidden_bias": bias,
+        "output_weights": network.output_weights,
+        "intercept": network.intercept,
+    }
+    hidden_out = "hidden" if network.activation == "relu" else "activation"
+    nodes = [helper.make_node("Gemm", ["X", "hidden_weights", "hidden_bias"], [hidden_out])]
+    if network.activation == "relu":
+        nodes.append(helper.make_node("Relu", ["hidden"], ["activation"]))
+    nodes.append(
+        helper.make_node("Gemm", ["activation", "output_weights", "intercept"], ["predictions"])
+    )
+    graph = helper.make_graph(
+        nodes,
+        "nogap",
+        [helper.make_tensor_value_info("X", kinds.FLOAT, [None, network.n_features_in])],
+        [helper.make_tensor_value_info("predictions", kinds.FLOAT, [None, network.n_outputs])],
+        [
+            numpy_helper.from_array(np.ascontiguousarray(value, dtype=np.float32), name)
+            for name, value in constants.items()
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))

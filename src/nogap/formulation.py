@@ -1,0 +1,96 @@
+"""From what users pass to a :class:`Problem`, and from neurons back to a :class:`Network`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nogap._typing import Array, ArrayLike
+from nogap._validation import check_matrix, check_positive, check_rows_match, check_weights
+from nogap.losses import Loss, get_loss
+from nogap.network import Network
+from nogap.problem import Problem
+from nogap.rows import MemoryRows
+from nogap.solvers.neurons import Neurons
+from nogap.units import GatedReLU, Unit
+
+
+def formulate(
+    X: Any,
+    y: ArrayLike,
+    *,
+    beta: float,
+    loss: str | Loss = "squared",
+    hidden_bias: bool = False,
+    fit_intercept: bool = False,
+    sample_weight: ArrayLike | None = None,
+) -> Problem:
+    """Check everything and state the training problem."""
+    resolved = get_loss(loss)
+    X = check_matrix(X)
+    Y = resolved.encode(y)
+    check_rows_match(X.shape[0], Y)
+    weights = check_weights(sample_weight, X.shape[0])
+    if fit_intercept:
+        _check_bounded_intercept(resolved, Y, weights)
+    return Problem(
+        rows=MemoryRows(X, hidden_bias=hidden_bias),
+        Y=Y,
+        loss=resolved,
+        beta=check_positive(beta, "beta"),
+        weights=weights,
+        fit_intercept=fit_intercept,
+    )
+
+
+def _check_bounded_intercept(loss: Loss, Y: Array, weights: Array) -> None:
+    """With one class alone the best intercept of a classification loss is infinite."""
+    if not loss.classifies:
+        return
+    kept = Y[weights > 0]
+    constant = np.all(kept == kept[0], axis=0)
+    missing = ~np.any(kept > 0, axis=0) if loss.name == "multinomial" else constant
+    if missing.any():
+        output = int(np.argmax(missing))
+        what = f"class {output} has no samples" if Y.shape[1] > 1 else "all labels are the same"
+        raise ValueError(
+            f"{what}, so the best intercept of the {loss.name} loss is unbounded; "
+            "drop the class, or train with fit_intercept=False"
+        )
+
+
+def to_network(problem: Problem, unit: Unit, neurons: Neurons, hidden_bias: bool) -> Network:
+    """The network with balanced weights, ``||u_j|| = ||a_j||`` (bias column split off)."""
+    root = np.sqrt(neurons.sizes)[:, None]
+    U, A = root * neurons.directions, root * neurons.outputs
+    gates = None
+    if isinstance(unit, GatedReLU):
+        assert unit.gates is not None
+        gates = unit.gates[neurons.gate]
+    return Network(
+        U[:, :-1] if hidden_bias else U,
+        A,
+        U[:, -1] if hidden_bias else None,
+        neurons.intercept,
+        activation=unit.name,
+        gates=None if gates is None else (gates[:, :-1] if hidden_bias else gates),
+        gate_bias=gates[:, -1] if gates is not None and hidden_bias else None,
+    )
+
+
+def from_network(problem: Problem, network: Network, hidden_bias: bool) -> Neurons:
+    """Unit-form neurons of a network on the problem's rows (ReLU and linear networks)."""
+    U = network.hidden_weights
+    d = problem.rows.d - int(hidden_bias)
+    if U.shape[1] != d:
+        raise ValueError(f"the network takes {U.shape[1]} columns, X has {d}")
+    if network.n_outputs != problem.n_outputs:
+        raise ValueError(
+            f"the network has {network.n_outputs} outputs, y has {problem.n_outputs}"
+        )
+    if hidden_bias:
+        bias = np.zeros(U.shape[0]) if network.hidden_bias is None else network.hidden_bias
+        U = np.column_stack([U, bias])
+    gate = np.zeros(U.shape[0], dtype=np.intp)
+    return Neurons.from_factors(U, network.output_weights, network.intercept.copy(), gate)

@@ -1,0 +1,35 @@
+"""Networks from other frameworks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nogap.exports import require
+from nogap.network import Network
+
+
+def from_torch(module: Any) -> Network:
+    """A PyTorch module of the form Linear-ReLU-Linear as a :class:`Network`, in float64.
+
+    Raises
+    ------
+    ValueError
+        The module's leaves are not exactly Linear, ReLU, Linear (Identity, Flatten and Dropout are
+        passed over; in evaluation they do nothing).
+    """
+    torch = require("torch", "torch")
+    nn = torch.nn
+    leaves = [part for part in module.modules() if not list(part.children())]
+    leaves = [part for part in leaves if not isinstance(part, nn.Identity | nn.Flatten | nn.Dropout)]
+    found = [type(part).__name__ for part in leaves]
+    shape = [isinstance(part, kind) for part, kind in zip(leaves, (nn.Linear, nn.ReLU, nn.Linear))]
+    if len(leaves) != 3 or not all(shape):
+        raise ValueError(f"the module must be Linear-ReLU-Linear, found {'-'.join(found) or 'nothing'}")
+    hidden, _, output = leaves
+
+    def array(tensor: Any) -> Any:
+        return None if tensor is None else tensor.detach().cpu().double().numpy()
+
+    return Network(
+        array(hidden.weight), array(output.weight).T, array(hidden.bias), array(output.bias)
+    )

@@ -1,0 +1,230 @@
+"""Two-layer networks: prediction, objective, pruning, files and exports."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from nogap import storage
+from nogap._typing import Array, ArrayLike
+from nogap._validation import check_matrix, check_positive, check_rows_match, check_weights
+from nogap.losses import Loss, get_loss
+
+FORMAT = "nogap-network"
+
+
+class Network:
+    """A network with one hidden layer, ``f(x) = sum_j act(x' u_j + c_j) a_j + b``.
+
+    Parameters
+    ----------
+    hidden_weights : array (m, d)
+        One row u_j a neuron.
+    output_weights : array (m, C) or (m,)
+        One row a_j a neuron.
+    hidden_bias : array (m,), optional
+        c_j. Penalised together with u_j, as a ones column of the data would be.
+    intercept : array (C,) or float, optional
+        b, not penalised.
+    activation : {"relu", "gated", "linear"}, default "relu"
+        "gated" multiplies by the fixed gate ``1[x' g_j + h_j >= 0]`` in place of ``1[. > 0]``.
+    gates : array (m, d), optional
+        g_j, for the gated activation.
+    gate_bias : array (m,), optional
+        h_j.
+
+    Examples
+    --------
+    >>> net = Network([[1.0], [-1.0]], [1.0, 1.0])
+    >>> net.predict([[-2.0], [3.0]])
+    array([2., 3.])
+    """
+
+    def __init__(
+        self,
+        hidden_weights: ArrayLike,
+        output_weights: ArrayLike,
+        hidden_bias: ArrayLike | None = None,
+        intercept: ArrayLike | None = None,
+        *,
+        activation: str = "relu",
+        gates: ArrayLike | None = None,
+        gate_bias: ArrayLike | None = None,
+    ) -> None:
+        U = np.array(hidden_weights, dtype=np.float64)
+        A = np.array(output_weights, dtype=np.float64)
+        if U.ndim != 2:
+            raise ValueError(f"hidden_weights must be (m, d), got shape {U.shape}")
+        if A.ndim == 1:
+            A = A[:, None]
+        if A.ndim != 2 or A.shape[0] != U.shape[0] or A.shape[1] == 0:
+            raise ValueError(
+                f"output_weights must be (m, C) with m = {U.shape[0]}, got shape {A.shape}"
+            )
+        if activation not in ("relu", "gated", "linear"):
+            raise ValueError(f"unknown activation {activation!r}: use relu, gated or linear")
+        if (activation == "gated") != (gates is not None):
+            raise ValueError("gates belong to the gated activation, and only to it")
+        self.hidden_weights = U
+        self.output_weights = A
+        self.hidden_bias = _vector(hidden_bias, U.shape[0], "hidden_bias")
+        b = np.zeros(A.shape[1]) if intercept is None else np.atleast_1d(intercept)
+        self.intercept = np.array(np.broadcast_to(b, (A.shape[1],)), dtype=np.float64)
+        self.activation = activation
+        self.gates = None if gates is None else np.array(gates, dtype=np.float64)
+        if self.gates is not None and self.gates.shape != U.shape:
+            raise ValueError(f"gates must have shape {U.shape}, got {self.gates.shape}")
+        self.gate_bias = _vector(gate_bias, U.shape[0], "gate_bias")
+        for name, array in self._arrays().items():
+            if not np.all(np.isfinite(array)):
+                raise ValueError(f"{name} holds NaN or infinite values")
+
+    # -- facts -------------------------------------------------------------------------------
+
+    @property
+    def n_neurons(self) -> int:
+        return int(self.hidden_weights.shape[0])
+
+    @property
+    def n_features_in(self) -> int:
+        return int(self.hidden_weights.shape[1])
+
+    @property
+    def n_outputs(self) -> int:
+        return int(self.output_weights.shape[1])
+
+    def augmented_weights(self) -> Array:
+        """Hidden weights with the bias as a last column: what the penalty measures, (m, d')."""
+        if self.hidden_bias is None:
+            return self.hidden_weights
+        return np.column_stack([self.hidden_weights, self.hidden_bias])
+
+    def penalty(self) -> float:
+        """``sum_j ||u_j||_2 ||a_j||_2`` (the bias counts as part of u_j)."""
+        norms = np.linalg.norm(self.augmented_weights(), axis=1)
+        return float(norms @ np.linalg.norm(self.output_weights, axis=1))
+
+    # -- prediction --------------------------------------------------------------------------
+
+    def features(self, X: Any) -> Array:
+        """Hidden layer at X (n, d): activations (n, m)."""
+        X = check_matrix(X, columns=self.n_features_in)
+        Z = np.asarray(X @ self.hidden_weights.T)
+        if self.hidden_bias is not None:
+            Z += self.hidden_bias
+        if self.activation == "relu":
+            return np.maximum(Z, 0.0, out=Z)
+        if self.gates is not None:
+            H = np.asarray(X @ self.gates.T)
+            if self.gate_bias is not None:
+                H += self.gate_bias
+            Z *= H >= 0
+        return Z
+
+    def decision(self, X: Any) -> Array:
+        """Outputs (n, C), whatever C is."""
+        return self.features(X) @ self.output_weights + self.intercept
+
+    def predict(self, X: Any) -> Array:
+        """Outputs at X (n, d): (n,) for one output, (n, C) for more."""
+        F = self.decision(X)
+        return F[:, 0] if self.n_outputs == 1 else F
+
+    def objective(
+        self,
+        X: Any,
+        y: ArrayLike,
+        *,
+        beta: float,
+        loss: str | Loss = "squared",
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
+        """Training objective: sum of losses plus ``beta * penalty()``, in float64."""
+        resolved = get_loss(loss)
+        F = self.decision(X)
+        Y = resolved.encode(y)
+        check_rows_match(F.shape[0], Y)
+        if Y.shape[1] != self.n_outputs:
+            raise ValueError(f"y has {Y.shape[1]} outputs, the network has {self.n_outputs}")
+        weights = check_weights(sample_weight, F.shape[0])
+        loss_value = float(weights @ resolved.value(F, Y))
+        return loss_value + check_positive(beta, "beta") * self.penalty()
+
+    # -- fewer neurons -----------------------------------------------------------------------
+
+    def prune(self, X: Any) -> Network:
+        """Fewest neurons with the same predictions on X and a penalty that is not larger.
+
+        Neurons with the same activation pattern on X and the same output direction merge; then
+        linear dependencies among the unit features are removed one at a time (Caratheodory), so
+        that at most rank <= n * C neurons remain (n + 1 in the papers' count).
+
+        See Also
+        --------
+        nogap.pruning : the two steps as functions.
+        """
+        from nogap.pruning import prune_network
+
+        return prune_network(self, X)
+
+    # -- files and exports -------------------------------------------------------------------
+
+    def _arrays(self) -> dict[str, Array]:
+        arrays = {
+            "hidden_weights": self.hidden_weights,
+            "output_weights": self.output_weights,
+            "hidden_bias": self.hidden_bias,
+            "intercept": self.intercept,
+            "gates": self.gates,
+            "gate_bias": self.gate_bias,
+        }
+        return {name: array for name, array in arrays.items() if array is not None}
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the network to a file without pickle (first beside it, then renamed)."""
+        storage.write(path, FORMAT, self._arrays(), {"activation": self.activation})
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Network:
+        """Read a network that :meth:`save` wrote; a ``ValueError`` says what is wrong with it."""
+        arrays, meta = storage.read(path, FORMAT)
+        return cls.from_arrays(arrays, meta, path)
+
+    @classmethod
+    def from_arrays(
+        cls, arrays: dict[str, Array], meta: dict[str, Any], path: str | PathLike[str]
+    ) -> Network:
+        """Rebuild a network from the parts of a model file."""
+        try:
+            return cls(**arrays, activation=meta["activation"])  # type: ignore[arg-type]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} does not hold a complete network: {error}") from None
+
+    def to_torch(self) -> Any:
+        """The network as a ``torch.nn.Sequential`` in float64; needs the torch extra."""
+        from nogap.exports import to_torch
+
+        return to_torch(self)
+
+    def to_onnx(self, path: str | PathLike[str]) -> None:
+        """Write an ONNX file (float32, input "X", output "predictions"); needs the onnx extra."""
+        from nogap.exports import to_onnx
+
+        to_onnx(self, path)
+
+    def __repr__(self) -> str:
+        return (
+            f"Network({self.n_features_in} inputs, {self.n_neurons} {self.activation} neurons, "
+            f"{self.n_outputs} output{'s' if self.n_outputs > 1 else ''})"
+        )
+
+
+def _vector(value: ArrayLike | None, m: int, name: str) -> Array | None:
+    if value is None:
+        return None
+    vector = np.array(value, dtype=np.float64)
+    if vector.shape != (m,):
+        raise ValueError(f"{name} must have shape ({m},), got {vector.shape}")
+    return vector

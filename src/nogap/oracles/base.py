@@ -1,0 +1,69 @@
+"""What the outer loop asks of an oracle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from nogap._typing import AnyArray, Array, IntArray
+from nogap.certificate import Correlation
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Unit neurons and their correlation with a dual point, best first.
+
+    Attributes
+    ----------
+    directions : array (k, d)
+        Hidden directions of norm 1.
+    values : array (k,)
+        ``||phi' V||_2`` of each, phi being the neuron's feature.
+    gate : int array (k,)
+        Which fixed gate or pattern each belongs to; zeros where there are none.
+    """
+
+    directions: Array
+    values: Array
+    gate: IntArray
+
+    @property
+    def best(self) -> float:
+        return float(self.values[0]) if self.values.size else 0.0
+
+    def take(self, index: AnyArray) -> Candidates:
+        return Candidates(self.directions[index], self.values[index], self.gate[index])
+
+    @classmethod
+    def ungated(cls, directions: Array, values: Array) -> Candidates:
+        return cls(directions, values, np.zeros(values.size, dtype=np.intp))
+
+
+class Oracle(Protocol):
+    """Finds the next neurons, and says how large the dual correlation is."""
+
+    def find(self, V: Array, count: int, starts: Array | None = None) -> Candidates:
+        """Up to ``count`` neurons with a large correlation with V (n, C), best first."""
+
+    def correlation(self, V: Array, found: Candidates) -> Correlation:
+        """The dual correlation q(V), given what :meth:`find` returned, with what it rests on."""
+
+
+def empty(d: int) -> Candidates:
+    return Candidates.ungated(np.zeros((0, d)), np.zeros(0))
+
+
+def distinct(candidates: Candidates, count: int, tolerance: float = 1e-7) -> Candidates:
+    """Best first, without directions that repeat an earlier one of the same gate, at most ``count``."""
+    ordered = candidates.take(np.argsort(-candidates.values, kind="stable"))
+    kept: list[int] = []
+    for k in range(ordered.values.size):
+        if len(kept) == count:
+            break
+        rivals = [j for j in kept if ordered.gate[j] == ordered.gate[k]]
+        distances = np.linalg.norm(ordered.directions[rivals] - ordered.directions[k], axis=1)
+        if not rivals or distances.min() > tolerance:
+            kept.append(k)
+    return ordered.take(np.array(kept, dtype=np.intp))

@@ -1,0 +1,123 @@
+"""The search oracle: batched ascent on the sphere, polished by exact moves across kinks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nogap._typing import Array
+from nogap.certificate import Correlation
+from nogap.oracles.base import Candidates, distinct, empty
+from nogap.oracles.polish import polish
+from nogap.rows import Rows
+
+ASCENT_STEPS = 40
+GROW, SHRINK = 1.6, 0.4  # step per candidate, after a success and after a failure
+
+
+class SearchOracle:
+    """Looks for neurons with a large dual correlation; proves nothing.
+
+    Parameters
+    ----------
+    rows : Rows
+    rng : numpy Generator
+    n_seeds : int
+        Random starts of a call (twice: Gaussian directions and gradients of random patterns).
+    """
+
+    def __init__(self, rows: Rows, rng: np.random.Generator, n_seeds: int = 50) -> None:
+        self.rows = rows
+        self.rng = rng
+        self.n_seeds = n_seeds
+        self._dense: Array | None = None
+
+    def find(self, V: Array, count: int, starts: Array | None = None) -> Candidates:
+        """Up to ``count`` distinct local maximisers of ``||V' relu(X u)||``, best first."""
+        if not np.any(V):
+            return empty(self.rows.d)
+        U, S = self._seeds(V, self.n_seeds, starts)
+        U, S, values = self._ascend(V, U, S)
+        rough = distinct(Candidates.ungated(U.T, values), max(2 * count, 10), tolerance=1e-3)
+        return self._polished(V, rough, count)
+
+    def correlation(self, V: Array, found: Candidates) -> Correlation:
+        return Correlation(found.best, "search")
+
+    def _seeds(self, V: Array, n_seeds: int, starts: Array | None) -> tuple[Array, Array]:
+        """Directions (d, k) and output directions (C, k) to start from: the best of many."""
+        d, C = self.rows.d, V.shape[1]
+        gaussian = self.rng.standard_normal((d, n_seeds))
+        S = self.rng.standard_normal((C, n_seeds))
+        S /= np.linalg.norm(S, axis=0)
+        on = self.rows.forward(self.rng.standard_normal((d, n_seeds))) > 0
+        gradients = self.rows.adjoint(on * (V @ S))
+        U = np.concatenate([gaussian, gradients], axis=1)
+        if starts is not None and starts.size:
+            U = np.concatenate([U, starts.T], axis=1)
+        norms = np.linalg.norm(U, axis=0)
+        U = U[:, norms > 0] / norms[norms > 0]
+        correlations = np.maximum(self.rows.forward(U), 0.0).T @ V  # (k, C)
+        if C == 1:  # both signs of every direction: relu has no sign symmetry
+            order_up = np.argsort(-correlations[:, 0], kind="stable")[: n_seeds // 2 + 1]
+            order_down = np.argsort(correlations[:, 0], kind="stable")[: n_seeds // 2 + 1]
+            chosen = np.concatenate([order_up, order_down])
+            signs = np.repeat([1.0, -1.0], [order_up.size, order_down.size])
+            return U[:, chosen], signs[None, :]
+        sizes = np.linalg.norm(correlations, axis=1)
+        chosen = np.argsort(-sizes, kind="stable")[:n_seeds]
+        unit = correlations[chosen] / np.maximum(sizes[chosen, None], 1e-300)
+        return U[:, chosen], unit.T
+
+    def _ascend(self, V: Array, U: Array, S: Array) -> tuple[Array, Array, Array]:
+        """Ascent with a step per column; S follows the neuron when there are several outputs."""
+        single = V.shape[1] == 1
+        values, S, G = self._value_and_gradient(V, U, S, single)
+        steps = np.full(U.shape[1], 0.5)
+        for _ in range(ASCENT_STEPS):
+            tangent = G - U * np.sum(U * G, axis=0)
+            sizes = np.linalg.norm(tangent, axis=0)
+            moving = (sizes > 1e-12 * (1 + np.abs(values))) & (steps > 1e-7)
+            if not moving.any():
+                break
+            trial = U[:, moving] + steps[moving] * tangent[:, moving] / sizes[moving]
+            trial /= np.linalg.norm(trial, axis=0)
+            new_values, new_S, new_G = self._value_and_gradient(V, trial, S[:, moving], single)
+            better = new_values > values[moving]
+            where = np.flatnonzero(moving)
+            won = where[better]
+            U[:, won], S[:, won], G[:, won] = trial[:, better], new_S[:, better], new_G[:, better]
+            values[won] = new_values[better]
+            steps[where] *= np.where(better, GROW, SHRINK)
+            steps = np.minimum(steps, 1.0)
+        return U, S, values
+
+    def _value_and_gradient(
+        self, V: Array, U: Array, S: Array, single: bool
+    ) -> tuple[Array, Array, Array]:
+        Z = self.rows.forward(U)
+        H = np.maximum(Z, 0.0)
+        correlations = V.T @ H  # (C, k)
+        if single:
+            values = S[0] * correlations[0]
+        else:
+            values = np.linalg.norm(correlations, axis=0)
+            S = correlations / np.maximum(values, 1e-300)
+        G = self.rows.adjoint((Z > 0) * (V @ S))
+        return values, S, G
+
+    def _polished(self, V: Array, rough: Candidates, count: int) -> Candidates:
+        if self._dense is None:
+            self._dense = self.rows.take(np.arange(self.rows.n))
+        X = self._dense
+        directions = np.zeros_like(rough.directions)
+        values = np.zeros_like(rough.values)
+        for k, u in enumerate(rough.directions):
+            for _ in range(1 if V.shape[1] == 1 else 3):
+                s = V.T @ np.maximum(X @ u, 0.0)
+                size = float(np.linalg.norm(s))
+                if size == 0:
+                    break
+                u, _ = polish(X, V @ (s / size), u)
+            directions[k] = u
+            values[k] = float(np.linalg.norm(V.T @ np.maximum(X @ u, 0.0)))
+        return distinct(Candidates.ungated(directions, values), count)

@@ -1,0 +1,147 @@
+"""Fewer neurons, same predictions: merging, and Caratheodory's reduction.
+
+Both steps leave the predictions on the given rows unchanged and never raise the penalty.  At an
+optimum the penalty is unchanged too, because every unit feature then has the same correlation
+with the dual point (spec of the optimal set: the coefficients of any dependency sum to zero).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nogap._typing import Array, BoolArray
+from nogap._validation import check_matrix
+from nogap.network import Network
+
+RANK_TOLERANCE = 1e-10
+
+
+def merge_groups(patterns: BoolArray, directions: Array) -> list[Array]:
+    """Indices of neurons that may merge: same pattern (m, n), same output direction (m, C)."""
+    groups: dict[bytes, list[int]] = {}
+    packed = np.packbits(patterns, axis=1)
+    rounded = np.round(directions, 12) + 0.0
+    for j in range(patterns.shape[0]):
+        groups.setdefault(packed[j].tobytes() + rounded[j].tobytes(), []).append(j)
+    return [np.array(group) for group in groups.values()]
+
+
+def independent_combination(features: Array, coefficients: Array) -> Array:
+    """Coefficients >= 0 with the same ``features @ coefficients`` on independent columns only.
+
+    Parameters
+    ----------
+    features : array (N, m)
+    coefficients : array (m,), non-negative
+
+    Returns
+    -------
+    array (m,)
+        Non-negative, zero off an independent subset of the columns, with a sum that is at most
+        that of the coefficients given.
+    """
+    weights = coefficients.astype(np.float64).copy()
+    alive = np.flatnonzero(weights > 0)
+    if alive.size == 0:
+        return weights
+    _, sizes, Vt = np.linalg.svd(features[:, alive], full_matrices=True)
+    rank = int(np.sum(sizes > RANK_TOLERANCE * max(sizes[0], 1e-300))) if sizes.size else 0
+    null = Vt[rank:].T  # (alive, dependencies)
+    while null.shape[1]:
+        c = null[:, 0]
+        if c.sum() < 0:
+            c = -c  # removing c then cannot raise the sum of the weights
+        if not np.any(c > 0):
+            c = -c
+        positive = c > 1e-14 * np.abs(c).max()
+        ratios = np.full(c.shape, np.inf)
+        ratios[positive] = weights[alive][positive] / c[positive]
+        k = int(np.argmin(ratios))
+        weights[alive] = np.maximum(weights[alive] - ratios[k] * c, 0.0)
+        weights[alive[k]] = 0.0
+        # keep the dependencies that do not use the column just removed
+        pivot = int(np.argmax(np.abs(null[k])))
+        others = np.delete(null, pivot, axis=1) - np.outer(
+            null[:, pivot], np.delete(null[k], pivot) / null[k, pivot]
+        )
+        keep = np.arange(alive.size) != k
+        null, alive = others[keep], alive[keep]
+        if null.shape[1]:
+            null = np.linalg.qr(null)[0]
+    return weights
+
+
+def prune_network(network: Network, X: Any) -> Network:
+    """See :meth:`nogap.Network.prune`."""
+    X = check_matrix(X, columns=network.n_features_in)
+    U, A = network.augmented_weights(), network.output_weights
+    hidden, output = np.linalg.norm(U, axis=1), np.linalg.norm(A, axis=1)
+    alive = np.flatnonzero(hidden * output > 0)
+    gates = _augmented_gates(network)
+    V = U[alive] * output[alive, None]  # all of the neuron's size in the hidden weights
+    S = A[alive] / output[alive, None]
+    G = None if gates is None else gates[alive]
+    V, S, G = _merge(network, X, V, S, G)
+    if V.shape[0]:
+        sizes = np.linalg.norm(V, axis=1)
+        features = _build(network, V / sizes[:, None], S, G).features(X)
+        signed = (features[:, None, :] * S.T[None]).reshape(-1, V.shape[0])
+        coefficients = independent_combination(signed, sizes)
+        keep = coefficients > 0
+        V, S = V[keep] * (coefficients[keep] / sizes[keep])[:, None], S[keep]
+        G = None if G is None else G[keep]
+    return _build(network, V, S, G, balanced=True)
+
+
+def _merge(
+    network: Network, X: Any, V: Array, S: Array, G: Array | None
+) -> tuple[Array, Array, Array | None]:
+    if V.shape[0] == 0:
+        return V, S, G
+    if network.activation == "linear":
+        patterns = np.ones((V.shape[0], 1), dtype=bool)
+    else:
+        part = _build(network, V if G is None else G, S, None, activation="linear")
+        Z = part.features(X).T
+        patterns = Z > 0 if G is None else Z >= 0
+    groups = merge_groups(patterns, S)
+    merged = np.stack([V[group].sum(axis=0) for group in groups])
+    first = np.array([group[0] for group in groups])
+    kept = np.linalg.norm(merged, axis=1) > 0
+    return merged[kept], S[first][kept], None if G is None else G[first][kept]
+
+
+def _augmented_gates(network: Network) -> Array | None:
+    if network.gates is None:
+        return None
+    if network.hidden_bias is None:
+        return network.gates
+    bias = np.zeros(network.n_neurons) if network.gate_bias is None else network.gate_bias
+    return np.column_stack([network.gates, bias])
+
+
+def _build(
+    like: Network,
+    V: Array,
+    S: Array,
+    G: Array | None,
+    *,
+    balanced: bool = False,
+    activation: str | None = None,
+) -> Network:
+    """A network of the same kind from augmented weights V (m, d') and unit outputs S (m, C)."""
+    if balanced:
+        sizes = np.sqrt(np.linalg.norm(V, axis=1, keepdims=True))
+        V, S = V / np.where(sizes > 0, sizes, 1.0), S * sizes
+    biased = like.hidden_bias is not None
+    return Network(
+        V[:, :-1] if biased else V,
+        S,
+        V[:, -1] if biased else None,
+        like.intercept,
+        activation=activation or like.activation,
+        gates=None if G is None else (G[:, :-1] if biased else G),
+        gate_bias=G[:, -1] if G is not None and biased else None,
+    )

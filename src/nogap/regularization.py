@@ -1,0 +1,101 @@
+"""The largest useful penalty: from beta_max on, the best network is empty."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nogap._typing import ArrayLike, RandomState
+from nogap._validation import generator
+from nogap.certificate import Kind
+from nogap.certification import SEARCH_SEEDS, Method, exact_is_cheap
+from nogap.formulation import formulate
+from nogap.losses import Loss
+from nogap.oracles import ExactOracle, SearchOracle
+from nogap.oracles.base import Oracle
+from nogap.solvers.neurons import Neurons
+
+
+class BetaMax(float):
+    """A float that remembers how it was obtained.
+
+    Attributes
+    ----------
+    kind : {"exact", "search"}
+        "search": the true value may be larger.
+    """
+
+    kind: Kind
+
+    def __new__(cls, value: float, kind: Kind) -> BetaMax:
+        self = super().__new__(cls, value)
+        self.kind = kind
+        return self
+
+    def __getnewargs__(self) -> tuple[float, Kind]:
+        return float(self), self.kind
+
+
+def beta_max(
+    X: Any,
+    y: ArrayLike,
+    loss: str | Loss = "squared",
+    *,
+    hidden_bias: bool = False,
+    fit_intercept: bool = False,
+    sample_weight: ArrayLike | None = None,
+    method: Method = "auto",
+    random_state: RandomState = 0,
+) -> BetaMax:
+    """Smallest beta at which the empty network (the best constant, with an intercept) is optimal.
+
+    It is the dual correlation q(V) at the empty network.
+
+    Parameters
+    ----------
+    X : array (n, d)
+    y : array (n,) or (n, C)
+    loss, hidden_bias, fit_intercept, sample_weight
+        As in :func:`nogap.train`; losses that have a gradient.
+    method : {"auto", "exact", "search"}
+        As in :func:`nogap.certify`.
+    random_state : int, Generator, RandomState or None
+
+    Returns
+    -------
+    BetaMax
+        A float with an attribute ``kind``: "exact", or "search" (then the true value may be larger).
+
+    Examples
+    --------
+    >>> value = beta_max([[-1.0], [2.0]], [1.0, 3.0])
+    >>> float(value), value.kind
+    (6.0, 'exact')
+    """
+    problem = formulate(
+        X,
+        y,
+        beta=1.0,
+        loss=loss,
+        hidden_bias=hidden_bias,
+        fit_intercept=fit_intercept,
+        sample_weight=sample_weight,
+    )
+    empty = Neurons.none(problem)
+    F = np.zeros_like(problem.Y) + empty.intercept
+    if problem.loss.smooth or not fit_intercept:
+        V = problem.dual_point(F)
+    else:
+        from nogap.solvers.refit import refit_sizes
+
+        V = refit_sizes(problem, empty, np.zeros((problem.rows.n, 0)))[1]
+    V = problem.feasible_direction(V)
+    exact = method == "exact" or (method == "auto" and exact_is_cheap(problem))
+    oracle: Oracle = (
+        ExactOracle(problem.rows)
+        if exact
+        else SearchOracle(problem.rows, generator(random_state), SEARCH_SEEDS)
+    )
+    found = oracle.find(V, 1)
+    return BetaMax(found.best, "exact" if exact else "search")

@@ -1,0 +1,225 @@
+"""The outer loop, written once: price, certify, add, re-fit, until the gap closes.
+
+Exact, sub-sampled and adaptive training differ only in the oracles and in how the master may move
+the neurons.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nogap._typing import Array
+from nogap.certificate import Certificate, better, certificate_from_dual
+from nogap.oracles.base import Candidates, Oracle
+from nogap.problem import Problem
+from nogap.solution import Record, Status
+from nogap.solvers.masters import Master
+from nogap.solvers.neurons import Neurons, objective
+from nogap.units import Unit
+
+Callback = Callable[[Record], object]
+SAME_DIRECTION = 1e-9  # squared distance below which a candidate repeats an active neuron
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to stop other than by an optimal certificate."""
+
+    tol: float
+    max_time: float | None = None
+    max_neurons: int | None = None
+    max_rounds: int = 500
+    new_neurons: int = 10
+
+
+@dataclass
+class Outcome:
+    """Where the loop ended."""
+
+    neurons: Neurons
+    certificate: Certificate
+    status: Status
+    history: list[Record] = field(default_factory=list)
+
+
+class Clock:
+    """Seconds since the start, and whether the time allowed is over."""
+
+    def __init__(self, max_time: float | None) -> None:
+        self.start = time.perf_counter()
+        self.max_time = max_time
+
+    @property
+    def elapsed(self) -> float:
+        return time.perf_counter() - self.start
+
+    def over(self) -> bool:
+        return self.max_time is not None and self.elapsed >= self.max_time
+
+
+class ColumnGeneration:
+    """One run of the loop.
+
+    Parameters
+    ----------
+    problem, unit : Problem, Unit
+    oracles : sequence of Oracle
+        Cheapest first; the next one is asked only when the one before finds nothing more, and
+        what the last one says of the dual correlation is the run's claim.
+    master : Master
+    limits : Limits
+    callbacks : callables
+        Each gets every :class:`Record`; one that returns True stops the run.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        unit: Unit,
+        oracles: Sequence[Oracle],
+        master: Master,
+        limits: Limits,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        self.problem, self.unit, self.master = problem, unit, master
+        self.oracles, self.limits, self.callbacks = list(oracles), limits, list(callbacks)
+        self.clock = Clock(limits.max_time)
+        self.history: list[Record] = []
+        self.proved: Certificate | None = None
+
+    def run(self, start: Neurons) -> Outcome:
+        """From the given neurons to the end; an interrupt keeps the best network so far."""
+        self.neurons = start
+        self.V = self.problem.dual_point(start.outputs_at(start.features(self.problem, self.unit)))
+        self.level = 0
+        self.certificate: Certificate | None = None
+        try:
+            if start.count or not self.problem.loss.smooth:
+                self._set(self.master.improve(start, self.clock.over))
+            status = self._rounds()
+        except KeyboardInterrupt:
+            status = Status.INTERRUPTED
+        return Outcome(self.neurons, self._final_certificate(), status, self.history)
+
+    def _rounds(self) -> Status:
+        refined = False
+        for _ in range(self.limits.max_rounds):
+            found, certificate = self._price()
+            if self._announce(certificate):
+                return Status.INTERRUPTED
+            if certificate.relative_gap <= self.limits.tol:
+                if self._escalate():
+                    continue
+                return Status.OPTIMAL if certificate.proved else Status.SEARCH_OPTIMAL
+            if self.clock.over():
+                return Status.TIME_LIMIT
+            fresh = self._fresh(found)
+            if fresh.values.size == 0:
+                if not refined:
+                    refined = self._refine()
+                    continue
+                if self._escalate():
+                    continue
+                return self._no_way_on()
+            before = objective(self.problem, self.unit, self.neurons)
+            self._set(self.master.improve(self._with(fresh), self.clock.over))
+            lowered = objective(self.problem, self.unit, self.neurons) < before
+            if lowered:
+                self.level, refined = 0, False
+            elif refined and not self._escalate():
+                return Status.STALLED
+            else:
+                refined = refined or self._refine()
+        return Status.ITERATION_LIMIT
+
+    def _no_way_on(self) -> Status:
+        full = self.limits.max_neurons is not None and (
+            self.neurons.count >= self.limits.max_neurons
+        )
+        return Status.NEURON_LIMIT if full else Status.STALLED
+
+    def _set(self, fitted: tuple[Neurons, Array]) -> None:
+        self.neurons, self.V = fitted
+
+    def _refine(self) -> bool:
+        """Take the master to its last digits; True when that changed nothing (so: do not repeat)."""
+        before = objective(self.problem, self.unit, self.neurons)
+        self._set(self.master.refine(self.neurons, self.clock.over))
+        after = objective(self.problem, self.unit, self.neurons)
+        return not after < before - 1e-12 * abs(before)
+
+    def _escalate(self) -> bool:
+        if self.level + 1 >= len(self.oracles):
+            return False
+        self.level += 1
+        return True
+
+    def _price(self) -> tuple[Candidates, Certificate]:
+        oracle = self.oracles[self.level]
+        V = self.problem.feasible_direction(self.V)
+        found = oracle.find(V, self.limits.new_neurons, self.neurons.directions)
+        value = objective(self.problem, self.unit, self.neurons)
+        certificate = certificate_from_dual(self.problem, value, V, oracle.correlation(V, found))
+        if certificate.proved:
+            self.proved = better(certificate, self.proved) if self.proved else certificate
+        self.certificate = certificate
+        return found, certificate
+
+    def _announce(self, certificate: Certificate) -> bool:
+        record = Record(
+            time=self.clock.elapsed,
+            objective=certificate.objective,
+            lower_bound=certificate.lower_bound,
+            kind=certificate.kind,
+            n_neurons=self.neurons.count,
+        )
+        self.history.append(record)
+        return any([callback(record) is True for callback in self.callbacks])
+
+    def _fresh(self, found: Candidates) -> Candidates:
+        """Candidates that violate the dual constraint and are not active already."""
+        index = np.flatnonzero(found.values > self.problem.beta * (1 + 1e-10))
+        kept = []
+        for k in index:
+            rivals = self.neurons.gate == found.gate[k]
+            apart = self.neurons.directions[rivals] - found.directions[k]
+            if not rivals.any() or np.min(np.sum(apart**2, axis=1)) > SAME_DIRECTION:
+                kept.append(k)
+        if self.limits.max_neurons is not None:
+            kept = kept[: max(self.limits.max_neurons - self.neurons.count, 0)]
+        return found.take(np.array(kept, dtype=np.intp))
+
+    def _with(self, fresh: Candidates) -> Neurons:
+        """The active neurons and the new ones, at size 0 with their best output directions."""
+        k = fresh.values.size
+        C = self.problem.n_outputs
+        new = Neurons(
+            fresh.directions, np.zeros((k, C)), np.zeros(k), self.neurons.intercept, fresh.gate
+        )
+        S = new.features(self.problem, self.unit).T @ self.V
+        S /= np.maximum(np.linalg.norm(S, axis=1, keepdims=True), 1e-300)
+        new = Neurons(new.directions, S, new.sizes, new.intercept, new.gate)
+        return self.neurons.joined(new)
+
+    def _final_certificate(self) -> Certificate:
+        """The last claim, or an earlier proof that is stronger, about the final network."""
+        value = objective(self.problem, self.unit, self.neurons)
+        if self.certificate is None or self.certificate.objective != value:
+            self.level = 0
+            self._price()
+        assert self.certificate is not None
+        final = self.certificate
+        if self.proved is not None:
+            final = better(final, self.proved)
+        return Certificate(
+            objective=value,
+            lower_bound=final.lower_bound,
+            kind=final.kind,
+            dual=final.dual,
+            dual_correlation=final.dual_correlation,
+            beta=self.problem.beta,
+        )

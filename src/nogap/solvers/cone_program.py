@@ -1,0 +1,228 @@
+"""Master inside cells: a cone-constrained group lasso on the patterns of the active neurons.
+
+    min   L(sum_j s_j D_j X v_j + b) + beta sum_j ||v_j||_2   subject to   (2 D_j - 1) X v_j >= 0
+
+by an interior-point method (Clarabel), with the cone rows added as they are violated (few bind) and
+Newton steps on the loss where it is not quadratic.  The hinge loss enters as linear constraints,
+and its dual point is their multipliers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from nogap._typing import Array, BoolArray
+from nogap.losses import Squared
+from nogap.problem import Problem
+from nogap.solvers.masters import ShouldStop
+from nogap.solvers.neurons import Neurons
+from nogap.solvers.refit import refit_sizes
+from nogap.units import ReLU, Unit
+
+TOLERANCE = 1e-11
+VIOLATION = 1e-9
+MAX_NEWTON_STEPS = 25
+
+
+class ConeMaster:
+    """Neurons stay in the cells of their patterns (``gate`` numbers the patterns).
+
+    Parameters
+    ----------
+    problem : Problem
+        One output.
+    patterns : bool array (P, n)
+    unit : Unit, optional
+        ReLU units stay in their cells; gated units have no cone to stay in.
+    """
+
+    def __init__(self, problem: Problem, patterns: BoolArray, unit: Unit | None = None) -> None:
+        self.problem, self.patterns = problem, patterns
+        self.X = problem.rows.take(np.arange(problem.rows.n))
+        self.unit = ReLU() if unit is None else unit
+
+    def improve(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
+        """One cell program over the cells of the neurons given, then their exact sizes."""
+        if neurons.count == 0:
+            return neurons, self._sizes(neurons)[1]
+        cells = _Cells(
+            self.problem, self.X, self.patterns, neurons, cones=isinstance(self.unit, ReLU)
+        )
+        moved, V = cells.solve(should_stop)
+        if not self.problem.loss.smooth:
+            return moved, V
+        fitted, V = self._sizes(moved)
+        return fitted.keep(fitted.sizes > 0), V
+
+    def refine(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
+        return self.improve(neurons, should_stop)
+
+    def _sizes(self, neurons: Neurons) -> tuple[Neurons, Array]:
+        return refit_sizes(self.problem, neurons, neurons.features(self.problem, self.unit))
+
+
+class _Cells:
+    """The program over one set of (pattern, sign) pairs."""
+
+    def __init__(
+        self, problem: Problem, X: Array, patterns: BoolArray, start: Neurons, *, cones: bool
+    ) -> None:
+        self.problem, self.X, self.cones = problem, X, cones
+        signs = np.where(start.outputs[:, 0] > 0, 1, -1)
+        pairs, owner = np.unique(
+            np.column_stack([start.gate, signs]), axis=0, return_inverse=True
+        )
+        self.gate, self.signs = pairs[:, 0], pairs[:, 1].astype(np.float64)
+        self.patterns = patterns[self.gate]
+        self.m, self.d = pairs.shape[0], X.shape[1]
+        self.start = np.zeros((self.m, self.d))
+        np.add.at(self.start, owner.ravel(), start.hidden)
+        self.b = start.intercept.copy()
+        blocks = [s * D[:, None] * X for s, D in zip(self.signs, self.patterns, strict=True)]
+        self.A = np.concatenate(blocks, axis=1)  # (n, m d)
+        if problem.fit_intercept:
+            self.A = np.column_stack([self.A, np.ones(X.shape[0])])
+        self.cone_rows = self._nearly_binding()
+
+    def _nearly_binding(self) -> BoolArray:
+        """Rows to impose at first: those at or beyond the edge of the cell at the start."""
+        if not self.cones:
+            return np.zeros(self.patterns.shape, dtype=bool)
+        Z = np.where(self.patterns, 1.0, -1.0) * (self.start @ self.X.T)
+        rows: BoolArray = Z <= 1e-6 * np.linalg.norm(self.X, axis=1)
+        return rows & np.any(self.X != 0, axis=1)
+
+    def solve(self, should_stop: ShouldStop) -> tuple[Neurons, Array]:
+        problem = self.problem
+        x = np.concatenate([self.start.ravel(), self.b if problem.fit_intercept else []])
+        if not problem.loss.smooth:
+            x, dual = self._cone_solve(None, None)
+            return self._neurons(x), dual[:, None]
+        value = self._value(x)
+        for _ in range(MAX_NEWTON_STEPS):
+            F = self._outputs(x)
+            slope = problem.dual_point(F)[:, 0]
+            curvature = problem.weights * problem.loss.curvature(F, problem.Y)[:, 0]
+            new, _ = self._cone_solve(curvature, slope + curvature * (self.A @ x))
+            length, step = 1.0, new - x
+            while self._value(x + length * step) > value + 1e-14 * abs(value) and length > 1e-8:
+                length *= 0.5
+            moved = self._value(x + length * step)
+            if moved > value:
+                break
+            decrease, x, value = value - moved, x + length * step, moved
+            if decrease <= 1e-13 * abs(value) or isinstance(problem.loss, Squared):
+                break
+            if should_stop():
+                break
+        neurons = self._neurons(x)
+        return neurons, problem.dual_point(self._outputs(x))
+
+    def _neurons(self, x: Array) -> Neurons:
+        V = x[: self.m * self.d].reshape(self.m, self.d)
+        sizes = np.linalg.norm(V, axis=1)
+        V[sizes <= 1e-9 * sizes.sum()] = 0.0  # interior points leave ghosts of empty neurons
+        b = x[self.m * self.d :] if self.problem.fit_intercept else self.b
+        return Neurons.from_factors(V, self.signs[:, None], b, self.gate.astype(np.intp))
+
+    def _outputs(self, x: Array) -> Array:
+        F: Array = (self.A @ x)[:, None]
+        return F if self.problem.fit_intercept else F + self.b
+
+    def _value(self, x: Array) -> float:
+        V = x[: self.m * self.d].reshape(self.m, self.d)
+        penalty = float(np.linalg.norm(V, axis=1).sum())
+        return self.problem.loss_value(self._outputs(x)) + self.problem.beta * penalty
+
+    def _cone_solve(self, curvature: Array | None, target: Array | None) -> tuple[Array, Array]:
+        """Solve with the rows imposed so far; impose the violated ones and repeat."""
+        for _ in range(30):
+            x, dual = self._interior_point(curvature, target)
+            V = x[: self.m * self.d].reshape(self.m, self.d)
+            Z = np.where(self.patterns, 1.0, -1.0) * (V @ self.X.T)
+            scale = np.linalg.norm(self.X, axis=1) * max(float(np.abs(V).max()), 1e-300)
+            violated = (Z < -VIOLATION * scale) & ~self.cone_rows & self.cones
+            if not violated.any():
+                break
+            self.cone_rows |= violated
+        return x, dual
+
+    def _interior_point(
+        self, curvature: Array | None, target: Array | None
+    ) -> tuple[Array, Array]:
+        """Clarabel on ``min 1/2 x'Px + q'x, A x + s = b, s in K`` with x = (v, b, t[, xi])."""
+        import clarabel
+
+        n, k = self.A.shape
+        m, d = self.m, self.d
+        hinge = curvature is None
+        n_slack = n if hinge else 0
+        n_var = k + m + n_slack
+        q = np.zeros(n_var)
+        q[k : k + m] = self.problem.beta
+        if hinge:
+            q[k + m :] = self.problem.weights
+            P = sp.csc_array((n_var, n_var))
+        else:
+            assert curvature is not None and target is not None
+            dense = np.triu(self.A.T @ (curvature[:, None] * self.A))
+            P = sp.block_diag([sp.csc_array(dense), sp.csc_array((m, m))], format="csc")
+            q[:k] = -self.A.T @ target
+        rows, bounds, cones = self._constraints(n_var, hinge)
+        settings = clarabel.DefaultSettings()
+        settings.verbose = False
+        settings.max_threads = 1
+        settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = TOLERANCE
+        solved: Any = clarabel.DefaultSolver(
+            sp.csc_matrix(P), q, sp.csc_matrix(rows), bounds, cones, settings
+        ).solve()
+        x = np.array(solved.x)
+        if not np.all(np.isfinite(x)):
+            raise RuntimeError(f"the interior-point solver failed: {solved.status}")
+        dual = np.zeros(n)
+        if hinge:
+            alpha = np.clip(np.array(solved.z)[:n], 0.0, self.problem.weights)
+            dual = alpha * self.problem.Y[:, 0]
+        return x[:k], dual
+
+    def _constraints(self, n_var: int, hinge: bool) -> tuple[Any, Array, list[Any]]:
+        import clarabel
+
+        n, k = self.A.shape
+        m, d = self.m, self.d
+        parts: list[Any] = []
+        bounds: list[Array] = []
+        n_linear = 0
+        if hinge:  # xi >= 1 - y f (f without a fixed intercept), xi >= 0
+            y = self.problem.Y[:, 0]
+            zero = sp.csc_array((n, m))
+            margin = sp.hstack([-y[:, None] * sp.csc_array(self.A), zero, -sp.eye_array(n)])
+            positive = sp.hstack([sp.csc_array((n, k + m)), -sp.eye_array(n)])
+            parts += [margin, positive]
+            bounds += [-np.ones(n), np.zeros(n)]
+            n_linear += 2 * n
+        j, i = np.nonzero(self.cone_rows)
+        if j.size:
+            signed = np.where(self.patterns[j, i], -1.0, 1.0)[:, None] * self.X[i]
+            columns = (j[:, None] * d + np.arange(d)).ravel()
+            row = np.repeat(np.arange(j.size), d)
+            parts.append(sp.csc_array((signed.ravel(), (row, columns)), shape=(j.size, n_var)))
+            bounds.append(np.zeros(j.size))
+            n_linear += j.size
+        # (t_j, v_j) in the second-order cone
+        columns = np.empty((m, d + 1), dtype=np.intp)
+        columns[:, 0] = k + np.arange(m)
+        columns[:, 1:] = np.arange(m)[:, None] * d + np.arange(d)
+        size = m * (d + 1)
+        parts.append(
+            sp.csc_array(
+                (-np.ones(size), (np.arange(size), columns.ravel())), shape=(size, n_var)
+            )
+        )
+        bounds.append(np.zeros(size))
+        cones: list[Any] = [clarabel.NonnegativeConeT(n_linear)] if n_linear else []
+        cones += [clarabel.SecondOrderConeT(d + 1)] * m
+        return sp.vstack(parts, format="csc"), np.concatenate(bounds), cones

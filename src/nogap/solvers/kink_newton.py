@@ -1,0 +1,245 @@
+"""Newton's method on the hidden side that lives with kinks: the last digits of the master.
+
+At an optimum most neurons have zero pre-activations, up to d - 1 of them.  With the output directions
+fixed, the objective in v_j = size_j u_j is smooth except where x_i' v_j = 0; such a kink holds a minimiser only
+if turning the row on costs loss (push_ij < 0).  Each neuron keeps a set of rows that sit on their kink;
+Newton steps are taken for all neurons together inside those null spaces, rows whose multiplier leaves
+[0, 1] are released to the side it points to, and a step that would cross a holding kink stops
+there and catches it.  Other kinks are crossed freely: the objective is the true one, not that of a cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+from nogap._typing import Array, BoolArray
+from nogap.problem import Problem
+from nogap.solvers.neurons import Neurons
+
+SNAP = 1e-6  # relative pre-activation below which a holding kink is caught at the start
+MULTIPLIER_SLACK = 1e-9
+
+
+@dataclass
+class _State:
+    """V (m, d) with rows v_j, the intercept, what is on, what sits on its kink."""
+
+    V: Array
+    b: Array
+    on: BoolArray  # (n, m), false on kinks
+    kink: BoolArray  # (n, m)
+    F: Array
+    value: float
+
+
+def kink_newton(
+    problem: Problem,
+    neurons: Neurons,
+    max_iter: int = 40,
+    should_stop: Callable[[], bool] = lambda: False,
+    tolerance: float = 1e-12,
+) -> Neurons:
+    """Neurons at a local optimum of the hidden side for fixed output directions (ReLU units)."""
+    if neurons.count == 0 or not problem.loss.smooth:
+        return neurons
+    X = problem.rows.take(np.arange(problem.rows.n))
+    S = neurons.outputs
+    state = _start(problem, X, neurons)
+    for _ in range(max_iter):
+        if should_stop():
+            break
+        new = _iterate(problem, X, S, state)
+        if new is None:
+            break
+        decrease, released_or_caught = state.value - new.value, _changed(state, new)
+        state = new
+        if decrease <= tolerance * abs(state.value) and not released_or_caught:
+            break
+    return Neurons.from_factors(state.V, S, state.b, neurons.gate)
+
+
+def _changed(old: _State, new: _State) -> bool:
+    return bool(np.any(old.kink != new.kink))
+
+
+def _start(problem: Problem, X: Array, neurons: Neurons) -> _State:
+    """Catch the kinks that already hold a neuron up to rounding-sized distances."""
+    V = neurons.hidden.copy()
+    Z = X @ V.T
+    F = np.maximum(Z, 0.0) @ neurons.outputs + neurons.intercept
+    push = problem.dual_point(F) @ neurons.outputs.T
+    sizes = np.linalg.norm(X, axis=1)[:, None] * np.linalg.norm(V, axis=1)
+    near = (np.abs(Z) <= SNAP * sizes) & (push < 0)
+    kink = np.zeros_like(near)
+    for j in range(neurons.count):
+        rows = np.flatnonzero(near[:, j])
+        if rows.size:
+            rows = rows[np.argsort(np.abs(Z[rows, j]), kind="stable")][: X.shape[1] - 1]
+            basis = _null_space(X[rows])
+            V[j] = basis @ (basis.T @ V[j])
+            kink[rows, j] = True
+    on = (X @ V.T > 0) & ~kink
+    F, value = _evaluate(problem, X, V, neurons.outputs, neurons.intercept)
+    return _State(V, neurons.intercept, on, kink, F, value)
+
+
+def _null_space(rows: Array) -> Array:
+    """Orthonormal basis (d, d - rank) of the directions orthogonal to the given rows."""
+    if rows.shape[0] == 0:
+        return np.eye(rows.shape[1])
+    Q, R, _ = _pivoted_qr(rows.T)
+    diagonal = np.abs(np.diag(R))
+    rank = int(np.sum(diagonal > 1e-11 * max(float(diagonal.max(initial=0.0)), 1e-300)))
+    return Q[:, rank:]
+
+
+def _pivoted_qr(A: Array) -> tuple[Array, Array, Array]:
+    from scipy.linalg import qr
+
+    Q, R, pivots = qr(A, pivoting=True)
+    return Q, R, pivots
+
+
+def _evaluate(problem: Problem, X: Array, V: Array, S: Array, b: Array) -> tuple[Array, float]:
+    F = np.maximum(X @ V.T, 0.0) @ S + b
+    penalty = problem.beta * float(np.linalg.norm(V, axis=1).sum())
+    return F, problem.loss_value(F) + penalty
+
+
+def _iterate(problem: Problem, X: Array, S: Array, state: _State) -> _State | None:
+    """Release, Newton direction, step with catching; None when no step lowers the objective."""
+    push = problem.dual_point(state.F) @ S.T  # (n, m): gain in loss of raising z_ij
+    sizes = np.linalg.norm(state.V, axis=1)
+    units = state.V / np.where(sizes > 0, sizes, 1.0)[:, None]
+    force = (X.T @ (state.on * push)).T - problem.beta * units  # minus gradient, (m, d)
+    on, kink = _release(X, push, force, state, sizes)
+    force = (X.T @ (on * push)).T - problem.beta * units
+    alive = np.flatnonzero(sizes > 0)
+    bases = [_null_space(X[kink[:, j]]) for j in alive]
+    direction, db = _newton_direction(problem, X, S, state, on, alive, bases, force, sizes)
+    return _line_search(problem, X, S, state, on, kink, push, direction, db)
+
+
+def _release(
+    X: Array, push: Array, force: Array, state: _State, sizes: Array
+) -> tuple[BoolArray, BoolArray]:
+    """Let go of the worst row of each neuron whose multiplier lies outside [0, 1]."""
+    on, kink = state.on.copy(), state.kink.copy()
+    for j in np.flatnonzero(sizes > 0):
+        rows = np.flatnonzero(kink[:, j])
+        if rows.size == 0:
+            continue
+        # force_j + sum_i theta_i push_ij x_i = 0 in the span of the kink rows
+        theta_push = np.linalg.lstsq(X[rows].T, -force[j], rcond=1e-12)[0]
+        low = theta_push - 0.0  # must lie between push (on) and 0 (off): push < 0
+        scale = MULTIPLIER_SLACK * float(np.abs(push[:, j]).max())
+        over = np.maximum(low, push[rows, j] - low)
+        k = int(np.argmax(over))
+        if over[k] > scale:
+            kink[rows[k], j] = False
+            on[rows[k], j] = bool(push[rows[k], j] - low[k] > 0 or push[rows[k], j] > 0)
+    return on, kink
+
+
+def _newton_direction(
+    problem: Problem,
+    X: Array,
+    S: Array,
+    state: _State,
+    on: BoolArray,
+    alive: Array,
+    bases: list[Array],
+    force: Array,
+    sizes: Array,
+) -> tuple[Array, Array]:
+    """Solve the reduced Newton system of all neurons (and the intercept) together."""
+    C = S.shape[1]
+    blocks = [(on[:, j, None] * X) @ N for j, N in zip(alive, bases, strict=True)]
+    widths = [N.shape[1] for N in bases]
+    n_free = C if problem.fit_intercept else 0
+    A = np.concatenate([*blocks, np.ones((X.shape[0], n_free))], axis=1)
+    owner = np.concatenate([np.repeat(S[alive], widths, axis=0), np.eye(C)[:n_free]])  # (R, C)
+    H = _reduced_hessian(problem, state.F, A, owner)
+    g = np.concatenate(
+        [N.T @ force[j] for j, N in zip(alive, bases, strict=True)]
+        + [problem.dual_point(state.F).sum(axis=0)[:n_free]]
+    )
+    start = 0
+    for j, N, width in zip(alive, bases, widths, strict=True):
+        part = slice(start, start + width)
+        u = N.T @ state.V[j] / sizes[j]
+        H[part, part] += problem.beta / sizes[j] * (np.eye(width) - np.outer(u, u))
+        start += width
+    damping = 1e-12 * float(np.trace(H)) / max(H.shape[0], 1)
+    for _ in range(12):
+        try:
+            step = cho_solve(cho_factor(H + damping * np.eye(H.shape[0])), g)
+            break
+        except LinAlgError:
+            damping = max(10 * damping, 1e-300)
+    else:
+        step = g
+    direction = np.zeros_like(state.V)
+    start = 0
+    for j, N, width in zip(alive, bases, widths, strict=True):
+        direction[j] = N @ step[start : start + width]
+        start += width
+    db = step[start:] if n_free else np.zeros(C)
+    return direction, db
+
+
+def _reduced_hessian(problem: Problem, F: Array, A: Array, owner: Array) -> Array:
+    """Hessian of the loss in the coefficients of columns A_k with output directions owner_k."""
+    w = problem.weights[:, None]
+    if owner.shape[1] == 1:
+        H: Array = (A.T @ (A * (w * problem.loss.curvature(F, problem.Y)))) * (owner @ owner.T)
+        return H
+    H = np.empty((A.shape[1], A.shape[1]))
+    for k in range(A.shape[1]):
+        change = w * problem.loss.hessian_product(F, problem.Y, A[:, k : k + 1] * owner[k])
+        H[:, k] = np.einsum("rc,rc->r", A.T @ change, owner)
+    return 0.5 * (H + H.T)
+
+
+def _line_search(
+    problem: Problem,
+    X: Array,
+    S: Array,
+    state: _State,
+    on: BoolArray,
+    kink: BoolArray,
+    push: Array,
+    direction: Array,
+    db: Array,
+) -> _State | None:
+    """Backtrack on a common length; a neuron that meets a holding kink stops there and catches it."""
+    Z, dZ = X @ state.V.T, X @ direction.T
+    # rows that start on a kink they were just released from have Z = 0: they do not count as crossing
+    signed = np.where(on, Z, -Z)
+    closing = np.where(on, -dZ, dZ)
+    holding = (push < 0) & ~kink & (closing > 0) & (signed > 0)
+    reach = np.divide(signed, closing, out=np.full(Z.shape, np.inf), where=holding)
+    first = reach.min(axis=0)
+    rows = reach.argmin(axis=0)
+    room = (kink.sum(axis=0) < X.shape[1] - 1) & np.isfinite(first)
+    length = 1.0
+    for _ in range(30):
+        caught = room & (first < length)
+        steps = np.where(caught, first, length)
+        V = state.V + steps[:, None] * direction
+        gone = np.einsum("jd,jd->j", V, state.V) <= 0
+        V[gone] = 0.0
+        b = state.b + length * db
+        F, value = _evaluate(problem, X, V, S, b)
+        if value < state.value:
+            new_kink = kink.copy()
+            new_kink[rows[caught], np.flatnonzero(caught)] = True
+            new_kink[:, gone] = False
+            new_on = (X @ V.T > 0) & ~new_kink
+            return _State(V, b, new_on, new_kink, F, value)
+        length *= 0.5
+    return None

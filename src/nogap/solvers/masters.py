@@ -1,0 +1,85 @@
+"""Masters: how the neurons found so far are re-fitted, for each kind of training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from nogap._typing import Array
+from nogap.problem import Problem
+from nogap.pruning import merge_groups
+from nogap.solvers.kink_newton import kink_newton
+from nogap.solvers.neurons import Neurons, objective
+from nogap.solvers.refit import refit_sizes
+from nogap.solvers.slide import slide
+from nogap.units import ReLU, Unit
+
+ShouldStop = Callable[[], bool]
+
+
+class Master(Protocol):
+    """Re-fits neurons; the objective never rises."""
+
+    def improve(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
+        """Better neurons (some of those given may have size 0) and the dual point V there."""
+
+    def refine(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
+        """The same to the last digits, for when pricing finds nothing new."""
+
+
+class FreeMaster:
+    """Neurons move freely: sizes, then all weights together, then Newton steps that live on kinks."""
+
+    def __init__(self, problem: Problem, unit: Unit, slide_steps: int = 100) -> None:
+        self.problem, self.unit = problem, unit
+        self.slide_steps = slide_steps
+
+    def improve(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
+        neurons, V = self._sizes(neurons)
+        if should_stop() or neurons.count == 0:
+            return neurons, V
+        slid = slide(self.problem, self.unit, neurons, self.slide_steps, should_stop)
+        return self._best(neurons, V, slid)
+
+    def refine(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
+        neurons, V = self._sizes(neurons)
+        for _ in range(3):
+            before = objective(self.problem, self.unit, neurons)
+            slid = slide(self.problem, self.unit, neurons, 5 * self.slide_steps, should_stop)
+            neurons, V = self._best(neurons, V, slid)
+            if isinstance(self.unit, ReLU):
+                moved = kink_newton(self.problem, neurons, should_stop=should_stop)
+                neurons, V = self._best(neurons, V, moved)
+            after = objective(self.problem, self.unit, neurons)
+            if should_stop() or before - after <= 1e-12 * abs(before):
+                break
+        return neurons, V
+
+    def _best(self, old: Neurons, V: Array, moved: Neurons) -> tuple[Neurons, Array]:
+        """Merge and re-fit what was moved; keep the old neurons if that is not better."""
+        new, new_V = self._sizes(self._merged(moved))
+        if objective(self.problem, self.unit, new) < objective(self.problem, self.unit, old):
+            return new, new_V
+        return old, V
+
+    def _sizes(self, neurons: Neurons) -> tuple[Neurons, Array]:
+        features = neurons.features(self.problem, self.unit)
+        fitted, V = refit_sizes(self.problem, neurons, features)
+        return fitted.keep(fitted.sizes > 0), V
+
+    def _merged(self, neurons: Neurons) -> Neurons:
+        if neurons.count < 2:
+            return neurons
+        features = neurons.features(self.problem, self.unit)
+        groups = merge_groups((features > 0).T, neurons.outputs)
+        if len(groups) == neurons.count:
+            return neurons
+        first = np.array([group[0] for group in groups])
+        hidden = np.stack([neurons.hidden[group].sum(axis=0) for group in groups])
+        merged = Neurons.from_factors(
+            hidden, neurons.outputs[first], neurons.intercept, neurons.gate[first]
+        )
+        lowered = objective(self.problem, self.unit, merged)
+        return merged if lowered <= objective(self.problem, self.unit, neurons) else neurons

@@ -1,0 +1,108 @@
+"""The neurons that a master works on, in unit form: sizes times unit hidden and output directions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from nogap._typing import Array, IntArray
+from nogap.problem import Problem
+from nogap.units import Unit
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """``f = sum_j size_j act(X u_j) s_j' + b`` with ``||u_j|| = ||s_j|| = 1`` and ``size_j >= 0``.
+
+    Attributes
+    ----------
+    directions : array (m, d)
+    outputs : array (m, C)
+    sizes : array (m,)
+    intercept : array (C,)
+    gate : int array (m,)
+        Which fixed gate each neuron has; zeros for units without gates.
+    """
+
+    directions: Array
+    outputs: Array
+    sizes: Array
+    intercept: Array
+    gate: IntArray
+
+    @classmethod
+    def none(cls, problem: Problem) -> Neurons:
+        """No neurons, and the best constant where an intercept is fitted."""
+        C = problem.n_outputs
+        b = problem.best_intercept(np.zeros_like(problem.Y))
+        d = problem.rows.d
+        return cls(
+            np.zeros((0, d)), np.zeros((0, C)), np.zeros(0), b, np.zeros(0, dtype=np.intp)
+        )
+
+    @classmethod
+    def from_factors(cls, U: Array, A: Array, intercept: Array, gate: IntArray) -> Neurons:
+        """From hidden weights U (m, d) and output weights A (m, C); empty neurons are dropped."""
+        hidden, output = np.linalg.norm(U, axis=1), np.linalg.norm(A, axis=1)
+        alive = (hidden > 0) & (output > 0)
+        hidden, output = hidden[alive], output[alive]
+        return cls(
+            U[alive] / hidden[:, None],
+            A[alive] / output[:, None],
+            hidden * output,
+            intercept,
+            gate[alive],
+        )
+
+    @property
+    def count(self) -> int:
+        return int(self.sizes.size)
+
+    @cached_property
+    def hidden(self) -> Array:
+        """All of the size on the hidden side: v_j = size_j u_j, (m, d)."""
+        return self.directions * self.sizes[:, None]
+
+    @property
+    def penalty(self) -> float:
+        return float(self.sizes.sum())
+
+    def features(self, problem: Problem, unit: Unit) -> Array:
+        """Unit features act(X u_j), (n, m)."""
+        Z = problem.rows.forward(self.directions.T)
+        return np.where(unit.mask(Z, self.gate), Z, 0.0)
+
+    def outputs_at(self, features: Array) -> Array:
+        """F (n, C) from the unit features (n, m)."""
+        F: Array = features @ (self.sizes[:, None] * self.outputs) + self.intercept
+        return F
+
+    def with_sizes(self, sizes: Array, intercept: Array) -> Neurons:
+        return replace(self, sizes=sizes, intercept=intercept)
+
+    def keep(self, index: Array) -> Neurons:
+        return Neurons(
+            self.directions[index],
+            self.outputs[index],
+            self.sizes[index],
+            self.intercept,
+            self.gate[index],
+        )
+
+    def joined(self, other: Neurons) -> Neurons:
+        """These and then the others; the intercept of these stays."""
+        return Neurons(
+            np.concatenate([self.directions, other.directions]),
+            np.concatenate([self.outputs, other.outputs]),
+            np.concatenate([self.sizes, other.sizes]),
+            self.intercept,
+            np.concatenate([self.gate, other.gate]),
+        )
+
+
+def objective(problem: Problem, unit: Unit, neurons: Neurons) -> float:
+    """Objective of the network in float64."""
+    F = neurons.outputs_at(neurons.features(problem, unit))
+    return problem.loss_value(F) + problem.beta * neurons.penalty

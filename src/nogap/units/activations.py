@@ -1,0 +1,98 @@
+"""Units with one pre-activation a neuron: ReLU, gated ReLU and linear.
+
+All three multiply the pre-activation by a 0/1 mask; they differ in where the mask comes from.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+
+from nogap._typing import Array, ArrayLike, BoolArray, IntArray
+
+
+class Unit(ABC):
+    """A unit: the mask of a neuron's pre-activations on the training rows.
+
+    Attributes
+    ----------
+    name : str
+        The name in ``train(unit=...)``, and the ``activation`` of the network.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def mask(self, Z: Array, gate: IntArray) -> BoolArray:
+        """Where the pre-activations Z (n, m) pass; ``gate`` (m,) numbers fixed gates."""
+
+
+class ReLU(Unit):
+    """``relu(x' u)``."""
+
+    name = "relu"
+
+    def mask(self, Z: Array, gate: IntArray) -> BoolArray:
+        return Z > 0
+
+    def __repr__(self) -> str:
+        return "ReLU()"
+
+
+class Linear(Unit):
+    """``x' u``."""
+
+    name = "linear"
+
+    def mask(self, Z: Array, gate: IntArray) -> BoolArray:
+        return np.ones(Z.shape, dtype=bool)
+
+    def __repr__(self) -> str:
+        return "Linear()"
+
+
+class GatedReLU(Unit):
+    """``1[x' g >= 0] x' u`` with fixed gates g (Mishkin, Sahiner and Pilanci 2022).
+
+    Parameters
+    ----------
+    gates : array (P, d), optional
+        One gate a row; sampled from the data when None. With a hidden bias the gates may have
+        d + 1 columns, the last being the gate's own bias (zero otherwise).
+    """
+
+    name = "gated"
+
+    def __init__(self, gates: ArrayLike | None = None) -> None:
+        self.gates = None if gates is None else np.array(gates, dtype=np.float64)
+        if self.gates is not None and self.gates.ndim != 2:
+            raise ValueError(f"gates must be (P, d), got shape {self.gates.shape}")
+        self.patterns: BoolArray | None = None
+
+    def bind(self, gates: Array, patterns: BoolArray) -> GatedReLU:
+        """A copy with its patterns (P, n) on the training rows."""
+        bound = GatedReLU(gates)
+        bound.patterns = patterns
+        return bound
+
+    def mask(self, Z: Array, gate: IntArray) -> BoolArray:
+        assert self.patterns is not None, "bind the gates to the rows first"
+        chosen: BoolArray = self.patterns[gate].T
+        return chosen
+
+    def __repr__(self) -> str:
+        return "GatedReLU()" if self.gates is None else f"GatedReLU({self.gates.shape[0]} gates)"
+
+
+def get_unit(unit: str | Unit) -> Unit:
+    """The unit of that name, or the object itself."""
+    if isinstance(unit, Unit):
+        return unit
+    known: dict[str, type[Unit]] = {kind.name: kind for kind in (ReLU, GatedReLU, Linear)}
+    if isinstance(unit, str) and unit in known:
+        return known[unit]()
+    raise ValueError(
+        f"unknown unit {unit!r}; use one of {', '.join(sorted(known))} or a nogap.units object"
+    )
