@@ -22,7 +22,7 @@ from nogap.estimators import ReLUClassifier, ReLURegressor
 from nogap.estimators._distinct import distinct_rows
 from nogap.losses import Huber, get_loss
 from nogap.solution import Status
-from nogap.train import train
+from nogap.training import train
 
 PRECISE = 1e-7  # a tolerance for tests that compare predictions
 

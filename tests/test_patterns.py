@@ -286,6 +286,20 @@ def test_columns_that_add_nothing_change_nothing():
     assert_array_equal(enumerate_patterns(X.astype(np.int8).tolist()), expected)
 
 
+def test_rows_dependent_near_the_tolerance_are_reported(caplog):
+    with caplog.at_level("WARNING", logger="nogap"):
+        for seed in range(8):
+            rng = np.random.default_rng(seed)
+            X = np.column_stack([rng.integers(0, 4, (14, 3)), np.ones(14)])
+            enumerate_patterns(X)
+            assert not caplog.records
+            enumerate_patterns(X + 3e-10 * rng.standard_normal(X.shape))
+            if caplog.records:
+                assert "cannot be told from no cells" in caplog.text
+                return
+    pytest.fail("no ambiguous data were reported")
+
+
 # ---------------------------------------------------------------- limits and counts
 
 

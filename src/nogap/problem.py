@@ -8,7 +8,7 @@ where ``q(V) = max_{||u|| <= 1} ||relu(X u)' V||_2`` is the dual correlation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -71,9 +71,23 @@ class Problem:
     def weighted(self) -> bool:
         return bool(np.any(self.weights != 1.0))
 
+    def in_single_precision(self) -> Problem:
+        """The same problem in float32, for fast descent; certificates never use it."""
+        return self._single
+
+    @cached_property
+    def _single(self) -> Problem:
+        return replace(
+            self,
+            rows=self.rows.in_single_precision(),
+            Y=self.Y.astype(np.float32),
+            weights=self.weights.astype(np.float32),
+        )
+
     def loss_value(self, F: Array) -> float:
-        """Weighted sum of the losses at outputs F (n, C)."""
-        return float(self.weights @ self.loss.value(F, self.Y))
+        """Weighted sum of the losses at outputs F (n, C), added up in float64."""
+        values = self.loss.value(F, self.Y).astype(np.float64)
+        return float(self.weights.astype(np.float64) @ values)
 
     def dual_point(self, F: Array) -> Array:
         """V = -dL/dF (n, C)."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nogap import certification
+from nogap._threads import blas_threads
 from nogap._typing import ArrayLike, BoolArray, RandomState
 from nogap._validation import check_optional_count, check_optional_positive, generator
 from nogap.certificate import Certificate, better
@@ -28,7 +29,8 @@ from nogap.solvers.neurons import Neurons
 from nogap.units import GatedReLU, Linear, Unit, get_unit
 
 EXACT_TOLERANCE = 1e-8  # programs over a list of patterns are solved to this, whatever tol says
-SEEDS = (50, 250, 1000)  # random starts of the search oracle, level by level
+PROVED_TOLERANCE = 1e-4  # where all patterns are cheap to list, adaptive training goes this far
+SEEDS = (50, 200, 1000)  # random starts of the search oracle, level by level
 DEFAULT_GATES = 200
 
 
@@ -142,10 +144,11 @@ def train(
         plan = _sub_sampled(problem, resolved, patterns, limits, rng)
     start = _start(problem, warm_start, hidden_bias, plan)
     run = ColumnGeneration(
-        problem, plan.unit, plan.oracles, plan.master, plan.limits, listener
+        problem, plan.unit, plan.oracles, plan.master, plan.limits, listener, plan.rng
     )  # fmt: skip
-    outcome = run.run(start)
-    certificate, status = _claims(problem, plan, outcome, run, rng)
+    with blas_threads(problem.rows.n * problem.rows.d):
+        outcome = run.run(start)
+        certificate, status = _claims(problem, plan, outcome, run, rng)
     network = to_network(problem, plan.unit, outcome.neurons, hidden_bias)
     return Solution(
         network=network,
@@ -169,9 +172,11 @@ class _Plan:
         *,
         sub_sampled: bool = False,
         accepts_start: bool = True,
+        rng: np.random.Generator | None = None,
     ) -> None:
         self.unit, self.oracles, self.master, self.limits = unit, oracles, master, limits
         self.sub_sampled, self.accepts_start = sub_sampled, accepts_start
+        self.rng = rng  # given where a wide random network is a good start
 
 
 def _tolerance(tol: Any) -> float:
@@ -188,7 +193,8 @@ def _adaptive(problem: Problem, unit: Unit, limits: Limits, rng: np.random.Gener
     oracles = _searches(problem, rng)
     if certification.exact_is_cheap(problem):
         oracles = [oracles[0], ExactOracle(problem.rows)]
-    return _Plan(unit, oracles, FreeMaster(problem, unit), limits)
+        limits = replace(limits, tol=min(limits.tol, PROVED_TOLERANCE))
+    return _Plan(unit, oracles, FreeMaster(problem, unit), limits, rng=rng)
 
 
 def _all_patterns(problem: Problem, unit: Unit, limits: Limits, rng: np.random.Generator) -> _Plan:
@@ -199,7 +205,7 @@ def _all_patterns(problem: Problem, unit: Unit, limits: Limits, rng: np.random.G
         oracle = PatternOracle(problem.rows, listed, kind="exact")
         return _Plan(unit, [oracle], ConeMaster(problem, listed), limits, accepts_start=False)
     oracles: list[Oracle] = [SearchOracle(problem.rows, rng, SEEDS[0]), ExactOracle(problem.rows)]
-    return _Plan(unit, oracles, FreeMaster(problem, unit), limits)
+    return _Plan(unit, oracles, FreeMaster(problem, unit), limits, rng=rng)
 
 
 def _sub_sampled(

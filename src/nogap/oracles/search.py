@@ -11,6 +11,7 @@ from nogap.oracles.polish import polish
 from nogap.rows import Rows
 
 ASCENT_STEPS = 40
+DISTURBANCE = (0.2, 1.0)  # size of the noise added to an active direction of norm 1
 GROW, SHRINK = 1.6, 0.4  # step per candidate, after a success and after a failure
 
 
@@ -35,48 +36,50 @@ class SearchOracle:
         """Up to ``count`` distinct local maximisers of ``||V' relu(X u)||``, best first."""
         if not np.any(V):
             return empty(self.rows.d)
-        U, S = self._seeds(V, self.n_seeds, starts)
-        U, S, values = self._ascend(V, U, S)
-        rough = distinct(Candidates.ungated(U.T, values), max(2 * count, 10), tolerance=1e-3)
+        U = self._seeds(V, starts)
+        U, values = self._ascend(V, U)
+        rough = distinct(Candidates.ungated(U.T, values), max(2 * count, 10), tolerance=1e-2)
         return self._polished(V, rough, count)
 
     def correlation(self, V: Array, found: Candidates) -> Correlation:
         return Correlation(found.best, "search")
 
-    def _seeds(self, V: Array, n_seeds: int, starts: Array | None) -> tuple[Array, Array]:
-        """Directions (d, k) and output directions (C, k) to start from: the best of many."""
-        d, C = self.rows.d, V.shape[1]
-        gaussian = self.rng.standard_normal((d, n_seeds))
-        S = self.rng.standard_normal((C, n_seeds))
-        S /= np.linalg.norm(S, axis=0)
-        on = self.rows.forward(self.rng.standard_normal((d, n_seeds))) > 0
-        gradients = self.rows.adjoint(on * (V @ S))
-        U = np.concatenate([gaussian, gradients], axis=1)
-        if starts is not None and starts.size:
-            U = np.concatenate([U, starts.T], axis=1)
-        norms = np.linalg.norm(U, axis=0)
-        U = U[:, norms > 0] / norms[norms > 0]
-        correlations = np.maximum(self.rows.forward(U), 0.0).T @ V  # (k, C)
-        if C == 1:  # both signs of every direction: relu has no sign symmetry
-            order_up = np.argsort(-correlations[:, 0], kind="stable")[: n_seeds // 2 + 1]
-            order_down = np.argsort(correlations[:, 0], kind="stable")[: n_seeds // 2 + 1]
-            chosen = np.concatenate([order_up, order_down])
-            signs = np.repeat([1.0, -1.0], [order_up.size, order_down.size])
-            return U[:, chosen], signs[None, :]
-        sizes = np.linalg.norm(correlations, axis=1)
-        chosen = np.argsort(-sizes, kind="stable")[:n_seeds]
-        unit = correlations[chosen] / np.maximum(sizes[chosen, None], 1e-300)
-        return U[:, chosen], unit.T
+    def _seeds(self, V: Array, starts: Array | None) -> Array:
+        """Unit directions (d, k): disturbed active neurons, gradients of random patterns, Gaussian.
 
-    def _ascend(self, V: Array, U: Array, S: Array) -> tuple[Array, Array, Array]:
-        """Ascent with a step per column; S follows the neuron when there are several outputs."""
+        Near the optimum the undiscovered maximisers lie around the active neurons: on measured
+        false optima half of the disturbed neurons lead to a violator, and a tenth of the others.
+        Active neurons themselves are no seeds: they sit on maxima of value beta already.
+        """
+        d = self.rows.d
+        disturbed = self.n_seeds if starts is not None and starts.size else 0
+        fresh = max(2 * self.n_seeds - disturbed, 2)
+        parts = []
+        if disturbed:
+            assert starts is not None
+            noise = self.rng.standard_normal((d, disturbed))
+            noise *= self.rng.uniform(*DISTURBANCE, disturbed) / np.linalg.norm(noise, axis=0)
+            parts.append(starts[self.rng.integers(starts.shape[0], size=disturbed)].T + noise)
+        gaussian = self.rng.standard_normal((d, fresh))
+        half = fresh // 2
+        on = self.rows.forward(gaussian[:, :half]) > 0
+        S = self.rng.standard_normal((V.shape[1], half))
+        parts += [self.rows.adjoint(on * (V @ S)), gaussian[:, half:]]
+        U = np.concatenate(parts, axis=1)
+        norms = np.linalg.norm(U, axis=0)
+        return U[:, norms > 0] / norms[norms > 0]
+
+    def _ascend(self, V: Array, U: Array) -> tuple[Array, Array]:
+        """Ascent with a step per column; the output direction is the one the seed prefers."""
         single = V.shape[1] == 1
+        correlations = V.T @ np.maximum(self.rows.forward(U), 0.0)  # (C, k)
+        S = correlations / np.maximum(np.linalg.norm(correlations, axis=0), 1e-300)
         values, S, G = self._value_and_gradient(V, U, S, single)
         steps = np.full(U.shape[1], 0.5)
         for _ in range(ASCENT_STEPS):
             tangent = G - U * np.sum(U * G, axis=0)
             sizes = np.linalg.norm(tangent, axis=0)
-            moving = (sizes > 1e-12 * (1 + np.abs(values))) & (steps > 1e-7)
+            moving = (sizes > 1e-12 * (1 + np.abs(values))) & (steps > 1e-5)
             if not moving.any():
                 break
             trial = U[:, moving] + steps[moving] * tangent[:, moving] / sizes[moving]
@@ -89,7 +92,7 @@ class SearchOracle:
             values[won] = new_values[better]
             steps[where] *= np.where(better, GROW, SHRINK)
             steps = np.minimum(steps, 1.0)
-        return U, S, values
+        return U, values
 
     def _value_and_gradient(
         self, V: Array, U: Array, S: Array, single: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -10,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nogap._typing import Array, ArrayLike, BoolArray
-from nogap.patterns._lines import Lines, as_data, distinct_lines
+from nogap.patterns._lines import TOLERANCE, Lines, as_data, distinct_lines
 from nogap.patterns._restriction import restriction_cells
 from nogap.patterns._simple import NotSimpleError, is_simple, simple_cells
 from nogap.patterns.packed import first_occurrences
+
+_LOGGER = logging.getLogger(__name__)
 
 _DEFAULT_BYTES = 1 << 34  # largest result without an explicit max_patterns
 _BLOCK = 1 << 24  # bytes of the largest temporary array while the result is filled
@@ -138,8 +141,9 @@ def enumerate_patterns(X: ArrayLike, max_patterns: int | None = None) -> BoolArr
     -----
     In general position cells correspond to subsets of rows, at a few microseconds a pattern. If
     that turns out not to be the data's position, the cells come from deletion and restriction [3]_
-    at some ten microseconds a pattern. Memory is n bytes a pattern for the result and n / 8 more
-    meanwhile.
+    at some ten microseconds a pattern. Memory is n bytes a pattern for the result and about n / 4
+    more meanwhile. Cells narrower than the tolerance may be missing, and where rows are dependent
+    up to an error near the tolerance a logged warning says so.
 
     References
     ----------
@@ -222,9 +226,19 @@ def _sorted_half(normals: Array) -> NDArray[np.uint8]:
     """Packed bits (P / 2, ceil(m / 8)) of the cells with bit 0 unset, in lexicographic order."""
     try:
         packed = _packed_half(simple_cells(normals))
+        return packed[first_occurrences(packed)]
     except NotSimpleError:
         packed = _packed_half(restriction_cells(normals))
-    return packed[first_occurrences(packed)]
+    half = packed[first_occurrences(packed)]
+    if 2 * len(half) != len(packed):  # the rows yielded are as many as the cells
+        _LOGGER.warning(
+            "Some rows of X are dependent up to a relative error near %g, so that cells of about "
+            "this width cannot be told from no cells: %d were counted, but %d are listed.",
+            TOLERANCE,
+            len(packed),
+            2 * len(half),
+        )
+    return half
 
 
 def _packed_half(blocks: Iterator[BoolArray]) -> NDArray[np.uint8]:

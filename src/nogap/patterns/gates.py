@@ -44,7 +44,7 @@ def find_gates(X: ArrayLike, patterns: ArrayLike) -> Array:
 
     Notes
     -----
-    One linear program for each pair of opposite patterns: about 2 ms.
+    One linear program for each pair of opposite patterns, 2 to 3 ms each.
     A gated network with such gates is that of A. Mishkin, A. Sahiner, M. Pilanci, "Fast convex
     optimization for two-layer ReLU networks", ICML 2022.
 

@@ -34,6 +34,9 @@ class Rows(Protocol):
     def squared_norms(self) -> Array:
         """Squared Euclidean norm of every row, (n,)."""
 
+    def in_single_precision(self) -> Rows:
+        """The same rows in float32."""
+
 
 class MemoryRows:
     """Dense or CSR data in memory.
@@ -45,8 +48,12 @@ class MemoryRows:
         Append a ones column (as arithmetic; no copy of the data is made): d = d0 + 1.
     """
 
-    def __init__(self, X: Any, hidden_bias: bool = False) -> None:
-        self.X = sp.csr_array(X) if sp.issparse(X) else np.ascontiguousarray(X, dtype=np.float64)
+    def __init__(self, X: Any, hidden_bias: bool = False, dtype: type = np.float64) -> None:
+        self.X = (
+            sp.csr_array(X, dtype=dtype)
+            if sp.issparse(X)
+            else np.ascontiguousarray(X, dtype=dtype)
+        )
         self.hidden_bias = hidden_bias
         self.n = int(self.X.shape[0])
         self.d = int(self.X.shape[1]) + int(hidden_bias)
@@ -80,3 +87,6 @@ class MemoryRows:
         else:
             norms = np.einsum("ij,ij->i", self.X, self.X)
         return norms + 1.0 if self.hidden_bias else norms
+
+    def in_single_precision(self) -> MemoryRows:
+        return MemoryRows(self.X, self.hidden_bias, np.float32)

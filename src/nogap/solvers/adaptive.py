@@ -19,9 +19,11 @@ from nogap.problem import Problem
 from nogap.solution import Record, Status
 from nogap.solvers.masters import Master
 from nogap.solvers.neurons import Neurons, objective
+from nogap.solvers.wide_start import wide_start
 from nogap.units import Unit
 
 Callback = Callable[[Record], object]
+WIDE_START_BELOW = 0.3  # of beta_max
 SAME_DIRECTION = 1e-9  # squared distance below which a candidate repeats an active neuron
 
 
@@ -33,7 +35,7 @@ class Limits:
     max_time: float | None = None
     max_neurons: int | None = None
     max_rounds: int = 500
-    new_neurons: int = 10
+    new_neurons: int = 20
 
 
 @dataclass
@@ -74,6 +76,8 @@ class ColumnGeneration:
     limits : Limits
     callbacks : callables
         Each gets every :class:`Record`; one that returns True stops the run.
+    rng : Generator, optional
+        Given where a wide random network is a good start.
     """
 
     def __init__(
@@ -84,7 +88,9 @@ class ColumnGeneration:
         master: Master,
         limits: Limits,
         callbacks: Sequence[Callback] = (),
+        rng: np.random.Generator | None = None,
     ) -> None:
+        self.rng = rng
         self.problem, self.unit, self.master = problem, unit, master
         self.oracles, self.limits, self.callbacks = list(oracles), limits, list(callbacks)
         self.clock = Clock(limits.max_time)
@@ -100,6 +106,8 @@ class ColumnGeneration:
         try:
             if start.count or not self.problem.loss.smooth:
                 self._set(self.master.improve(start, self.clock.over))
+            if start.count == 0 and self.rng is not None:
+                self._start_wide(start)
             status = self._rounds()
         except KeyboardInterrupt:
             status = Status.INTERRUPTED
@@ -135,6 +143,21 @@ class ColumnGeneration:
             else:
                 refined = refined or self._refine()
         return Status.ITERATION_LIMIT
+
+    def _start_wide(self, empty: Neurons) -> None:
+        """Begin with a wide random network unless the penalty is large (few neurons are then enough)."""
+        assert self.rng is not None
+        V = self.problem.feasible_direction(self.V)
+        found = self.oracles[0].find(V, 1)
+        small = self.problem.beta < WIDE_START_BELOW * found.best
+        if not small or self.limits.max_neurons is not None:
+            return
+        wide = wide_start(self.problem, self.unit, empty, V, self.rng, self.clock.over)
+        fitted = self.master.improve(wide, self.clock.over)
+        if objective(self.problem, self.unit, fitted[0]) < objective(
+            self.problem, self.unit, self.neurons
+        ):
+            self._set(fitted)
 
     def _no_way_on(self) -> Status:
         full = self.limits.max_neurons is not None and (

@@ -18,6 +18,11 @@ from nogap.units import ReLU, Unit
 
 ShouldStop = Callable[[], bool]
 
+SLIDE_STEPS = 100
+REFINE_STEPS = 400
+SINGLE_PRECISION_ENTRIES = 5_000  # entries of X from which float32 descent is faster
+NEWTON_UNKNOWNS = 1_000  # most unknowns of a dense Newton system worth solving
+
 
 class Master(Protocol):
     """Re-fits neurons; the objective never rises."""
@@ -32,30 +37,36 @@ class Master(Protocol):
 class FreeMaster:
     """Neurons move freely: sizes, then all weights together, then Newton steps that live on kinks."""
 
-    def __init__(self, problem: Problem, unit: Unit, slide_steps: int = 100) -> None:
+    def __init__(self, problem: Problem, unit: Unit) -> None:
         self.problem, self.unit = problem, unit
-        self.slide_steps = slide_steps
+        self.single = problem.rows.n * problem.rows.d >= SINGLE_PRECISION_ENTRIES
 
     def improve(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
-        neurons, V = self._sizes(neurons)
+        neurons, V = self._sizes(self._merged(neurons))
         if should_stop() or neurons.count == 0:
             return neurons, V
-        slid = slide(self.problem, self.unit, neurons, self.slide_steps, should_stop)
+        slid = slide(
+            self.problem, self.unit, neurons, SLIDE_STEPS, should_stop, single=self.single
+        )
         return self._best(neurons, V, slid)
 
     def refine(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
         neurons, V = self._sizes(neurons)
         for _ in range(3):
             before = objective(self.problem, self.unit, neurons)
-            slid = slide(self.problem, self.unit, neurons, 5 * self.slide_steps, should_stop)
+            slid = slide(self.problem, self.unit, neurons, REFINE_STEPS, should_stop)
             neurons, V = self._best(neurons, V, slid)
-            if isinstance(self.unit, ReLU):
+            if self._newton_pays(neurons):
                 moved = kink_newton(self.problem, neurons, should_stop=should_stop)
                 neurons, V = self._best(neurons, V, moved)
             after = objective(self.problem, self.unit, neurons)
-            if should_stop() or before - after <= 1e-12 * abs(before):
+            if should_stop() or before - after <= 1e-10 * abs(before):
                 break
         return neurons, V
+
+    def _newton_pays(self, neurons: Neurons) -> bool:
+        unknowns = neurons.count * self.problem.rows.d
+        return isinstance(self.unit, ReLU) and unknowns <= NEWTON_UNKNOWNS
 
     def _best(self, old: Neurons, V: Array, moved: Neurons) -> tuple[Neurons, Array]:
         """Merge and re-fit what was moved; keep the old neurons if that is not better."""
@@ -70,10 +81,11 @@ class FreeMaster:
         return fitted.keep(fitted.sizes > 0), V
 
     def _merged(self, neurons: Neurons) -> Neurons:
-        if neurons.count < 2:
+        """Neurons with the same mask and output direction become one; never at a higher objective."""
+        if neurons.count < 2 or not neurons.sizes.all():  # new neurons wait for their first sizes
             return neurons
-        features = neurons.features(self.problem, self.unit)
-        groups = merge_groups((features > 0).T, neurons.outputs)
+        Z = self.problem.rows.forward(neurons.directions.T)
+        groups = merge_groups(self.unit.mask(Z, neurons.gate).T, neurons.outputs)
         if len(groups) == neurons.count:
             return neurons
         first = np.array([group[0] for group in groups])

@@ -10,18 +10,17 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import minimize
 
 from nogap._typing import Array
 from nogap.losses import Hinge
 from nogap.problem import Problem
+from nogap.solvers.lbfgs import minimise
 from nogap.solvers.neurons import Neurons
 from nogap.solvers.smoothing import SmoothedHinge
 from nogap.units import Unit
 
-
-class _Stop(Exception):
-    pass
+SMOOTHING_WIDTH = 1e-2
+TINY = 1e-15  # weights below this are set to zero: denormal numbers slow a GEMM a hundredfold
 
 
 def slide(
@@ -30,56 +29,59 @@ def slide(
     neurons: Neurons,
     max_iter: int,
     should_stop: Callable[[], bool] = lambda: False,
+    *,
+    single: bool = False,
 ) -> Neurons:
-    """Neurons after at most ``max_iter`` L-BFGS steps; ``should_stop`` ends it early."""
+    """Neurons after at most ``max_iter`` L-BFGS steps, in float32 if ``single``."""
     if neurons.count == 0:
         return neurons
-    m, d, C = neurons.count, problem.rows.d, problem.n_outputs
     if isinstance(problem.loss, Hinge):
-        problem = replace(problem, loss=SmoothedHinge(1e-2))
-    root = np.sqrt(np.maximum(neurons.sizes, 1e-300))[:, None]
+        problem = replace(problem, loss=SmoothedHinge(SMOOTHING_WIDTH))
+    problem = problem.in_single_precision() if single else problem
+    m, d, C = neurons.count, problem.rows.d, problem.n_outputs
+    objective = _WeightDecay(problem, unit, neurons)
+    root = np.sqrt(neurons.sizes)[:, None]
     start = np.concatenate(
-        [(root * neurons.directions).ravel(), (root * neurons.outputs).ravel(), neurons.intercept]
+        [
+            (root * neurons.directions).T.ravel(),
+            (root * neurons.outputs).ravel(),
+            neurons.intercept,
+        ]
+    ).astype(problem.Y.dtype)
+    found, _ = minimise(
+        objective, start, max_iter, should_stop, relative_decrease=1e-6 if single else 1e-12
     )
-
-    def unpack(x: Array) -> tuple[Array, Array, Array]:
-        U, A = x[: m * d].reshape(m, d), x[m * d : m * (d + C)].reshape(m, C)
-        return U, A, x[m * (d + C) :]
-
-    def value_and_gradient(x: Array) -> tuple[float, Array]:
-        U, A, b = unpack(x)
-        Z = problem.rows.forward(U.T)
-        mask = unit.mask(Z, neurons.gate)
-        Z *= mask
-        F = Z @ A + b
-        V = problem.dual_point(F)
-        gradient_A = problem.beta * A - Z.T @ V
-        gradient_Z = V @ A.T
-        gradient_Z *= mask
-        gradient_U = problem.beta * U - problem.rows.adjoint(gradient_Z).T
-        gradient_b = -V.sum(axis=0) if problem.fit_intercept else np.zeros(C)
-        value = problem.loss_value(F) + 0.5 * problem.beta * float(x[: m * (d + C)] @ x[: m * (d + C)])
-        return value, np.concatenate([gradient_U.ravel(), gradient_A.ravel(), gradient_b])
-
-    best = start
-
-    def remember(x: Array) -> None:
-        nonlocal best
-        best = x.copy()
-        if should_stop():
-            raise _Stop
-
-    try:
-        found = minimize(
-            value_and_gradient,
-            start,
-            jac=True,
-            method="L-BFGS-B",
-            callback=remember,
-            options={"maxiter": max_iter, "maxcor": 20, "ftol": 1e-15, "gtol": 1e-10},
-        )
-        best = found.x
-    except _Stop:
-        pass
-    U, A, b = unpack(np.asarray(best))
+    found = found.astype(np.float64)
+    U, A, b = found[: m * d].reshape(d, m).T, found[m * d : m * (d + C)].reshape(m, C), found[-C:]
     return Neurons.from_factors(U, A, b, neurons.gate)
+
+
+class _WeightDecay:
+    """Value and gradient at the vector (U (d, m), A (m, C), b (C,))."""
+
+    def __init__(self, problem: Problem, unit: Unit, neurons: Neurons) -> None:
+        self.problem, self.unit, self.gate = problem, unit, neurons.gate
+        self.m = neurons.count
+        self.beta = problem.Y.dtype.type(problem.beta)
+
+    def __call__(self, x: Array) -> tuple[float, Array]:
+        problem, m, C = self.problem, self.m, self.problem.n_outputs
+        x[np.abs(x) < TINY] = 0.0
+        U = x[: m * problem.rows.d].reshape(-1, m)
+        A = x[m * problem.rows.d : -C].reshape(m, C)
+        Z = problem.rows.forward(U)
+        mask = self.unit.mask(Z, self.gate)
+        Z *= mask
+        F = Z @ A + x[-C:]
+        V = problem.dual_point(F)
+        gradient = np.empty_like(x)
+        gradient[U.size : -C] = (self.beta * A - Z.T @ V).ravel()
+        if C == 1:  # one column: scale after the product instead of before it
+            moments = problem.rows.adjoint(mask * V) * A[:, 0]
+        else:
+            moments = problem.rows.adjoint(mask * (V @ A.T))
+        gradient[: U.size] = (self.beta * U - moments).ravel()
+        gradient[-C:] = -V.sum(axis=0) if problem.fit_intercept else 0.0
+        weights = x[:-C].astype(np.float64)
+        value = problem.loss_value(F) + 0.5 * problem.beta * float(weights @ weights)
+        return value, gradient

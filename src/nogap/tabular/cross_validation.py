@@ -8,14 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 import nogap
-from nogap._typing import Array, IntArray
+from nogap._typing import Array, BoolArray, IntArray
 from nogap.losses import get_loss
-from nogap.solution import Status
+from nogap.solution import Solution, Status
 from nogap.tabular.split import folds
 
 N_FOLDS = 5
 # alpha / alpha_max, from nearly empty networks to nearly unpenalised ones
-SHARES = (0.5, 0.25, 0.1, 0.05, 0.025, 0.01)
+SHARES = (0.5, 0.25, 0.1, 0.05, 0.025, 0.01, 0.005)
+# The grid ends early when so many alphas in a row are worse than the best.
+PATIENCE = 2
 # Held-out losses need no fine gap.
 TOL = 1e-2
 
@@ -51,6 +53,8 @@ def choose_alpha(
 ) -> tuple[float, list[Trial]]:
     """Alpha of the smallest mean held-out loss, and all that were tried.
 
+    The grid goes from large to small alphas, and ends early when the loss keeps rising.
+
     Parameters
     ----------
     X : array (n, d)
@@ -65,42 +69,56 @@ def choose_alpha(
     max_time : float, optional
         Seconds for all fits together.
     notify : callable
-        Gets a line of text for each fold and the outcome.
+        Gets a line of text for each alpha and the outcome.
     """
     n = X.shape[0]
     count = min(N_FOLDS, n)
     fold = folds(classes, n, count, seed)
     limit = None if max_time is None else max_time / (count * len(SHARES))
-    losses = np.empty((count, len(SHARES)))
-    for k in range(count):
-        notify(f"cross-validation: fold {k + 1} of {count}")
-        train, test = fold != k, fold == k
-        warm_start = None
-        for j, share in enumerate(SHARES):
-            solution = nogap.train(
-                X[train],
-                y[train],
-                beta=share * largest * int(train.sum()),
-                loss=loss,
-                hidden_bias=True,
-                fit_intercept=True,
-                tol=TOL,
-                max_time=limit,
-                random_state=seed,
-                warm_start=warm_start,
-            )
-            if solution.status is Status.INTERRUPTED:
-                raise KeyboardInterrupt
-            warm_start = solution
-            resolved = get_loss(loss)
-            outputs = solution.network.decision(X[test])
-            losses[k, j] = resolved.value(outputs, resolved.encode(y[test])).mean()
-    means = losses.mean(axis=0)
-    errors = losses.std(axis=0, ddof=1) / np.sqrt(count)
-    trials = [
-        Trial(share * largest, float(m), float(e))
-        for share, m, e in zip(SHARES, means, errors, strict=True)
-    ]
-    best = trials[int(np.argmin(means))]
-    notify(f"alpha {best.alpha:.4g} has the smallest cross-validated loss, {best.loss:.4g}")
+    fits = [_Fold(X, y, fold == k, loss=loss, seed=seed, max_time=limit) for k in range(count)]
+    trials: list[Trial] = []
+    for share in SHARES:
+        losses = np.array([fit.loss_at(share * largest) for fit in fits])
+        error = float(losses.std(ddof=1) / np.sqrt(count))
+        trials.append(Trial(share * largest, float(losses.mean()), error))
+        notify(
+            f"cross-validation: alpha {trials[-1].alpha:.4g}, mean held-out loss "
+            f"{trials[-1].loss:.4g} ± {error:.2g}"
+        )
+        if min(range(len(trials)), key=lambda j: trials[j].loss) <= len(trials) - 1 - PATIENCE:
+            break
+    best = min(trials, key=lambda trial: trial.loss)
+    notify(f"alpha {best.alpha:.4g} has the smallest mean held-out loss")
     return best.alpha, trials
+
+
+class _Fold:
+    """One split, fitted along the grid; each fit starts from the one before."""
+
+    def __init__(
+        self, X: Array, y: Array, test: BoolArray, *, loss: str, seed: int, max_time: float | None
+    ) -> None:
+        self.train, self.test = (X[~test], y[~test]), (X[test], y[test])
+        self.loss, self.seed, self.max_time = get_loss(loss), seed, max_time
+        self.last: Solution | None = None
+
+    def loss_at(self, alpha: float) -> float:
+        """Mean held-out loss of the network for this alpha."""
+        X, y = self.train
+        self.last = nogap.train(
+            X,
+            y,
+            beta=alpha * X.shape[0],
+            loss=self.loss,
+            hidden_bias=True,
+            fit_intercept=True,
+            tol=TOL,
+            max_time=self.max_time,
+            random_state=self.seed,
+            warm_start=self.last,
+        )
+        if self.last.status is Status.INTERRUPTED:
+            raise KeyboardInterrupt
+        X, y = self.test
+        losses = self.loss.value(self.last.network.decision(X), self.loss.encode(y))
+        return float(losses.mean())

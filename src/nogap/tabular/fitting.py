@@ -23,8 +23,9 @@ from nogap.tabular.quality import (
 from nogap.tabular.table import InputError, Table
 from nogap.tabular.target import ClassTarget, Target
 
-# alpha / alpha_max when the user names no alpha.
-DEFAULT_SHARE = 0.1
+# alpha / alpha_max when the user names no alpha: in between what noisy regression and
+# well-separated classes want.
+DEFAULT_SHARE = 0.025
 
 Notify = Callable[[str], None]
 Callback = Callable[[Record], object]
@@ -142,8 +143,8 @@ def _alpha(
     if not options.cv:
         alpha = DEFAULT_SHARE * largest
         notify(
-            f"alpha {alpha:.4g}: a tenth of {largest:.4g}, where the network is empty (--alpha "
-            "sets another, --cv chooses one)"
+            f"alpha {alpha:.4g}: {100 * DEFAULT_SHARE:g} % of {largest:.4g}, where the network is "
+            "empty (--alpha sets another, --cv chooses one)"
         )
         return alpha, largest, []
     classes = None if data.classes is None else data.classes[training]

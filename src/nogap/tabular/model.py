@@ -167,7 +167,7 @@ def _explain(path: str | PathLike[str], error: Exception) -> str:
 
 
 def fingerprint(X: Array, y: Array) -> str:
-    """Digest of encoded rows and targets: equal for the same table, whatever else is in the file."""
+    """Digest of encoded rows and targets, by which a training table is recognised."""
     digest = hashlib.sha256()
     for array in (X, y):
         digest.update(repr(array.shape).encode())

@@ -17,7 +17,7 @@ class FitOptions:
         Column to predict.
     task : {"auto", "regression", "classification"}
     alpha : float or None
-        Weight of the penalty beside the mean loss; None takes a tenth of the smallest alpha at
+        Weight of the penalty beside the mean loss; None takes 2.5 % of the smallest alpha at
         which the network is empty.
     cv : bool
         Choose alpha by five-fold cross-validation on the training rows.

@@ -81,7 +81,7 @@ def regression_baselines(
 
     linear = RidgeCV(alphas=np.logspace(-3, 4, 15)).fit(X_train, y_train)
     return {
-        "the mean": regression_scores(y, np.full(y.size, y_train.mean())),
+        "mean of the training rows": regression_scores(y, np.full(y.size, y_train.mean())),
         "ridge regression": regression_scores(y, linear.predict(X)),
     }
 
@@ -97,6 +97,6 @@ def class_baselines(
         warnings.simplefilter("ignore")
         linear = LogisticRegression(max_iter=500).fit(X_train, classes_train)
     return {
-        "the commonest class": class_scores(classes, np.tile(shares, (classes.size, 1))),
+        "commonest class": class_scores(classes, np.tile(shares, (classes.size, 1))),
         "logistic regression": class_scores(classes, linear.predict_proba(X)),
     }

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy.special import expit, softmax
+from scipy.special import softmax
 
 from nogap._typing import AnyArray, Array, IntArray
 from nogap.tabular.columns import mean_and_scale, required_numbers
@@ -79,8 +79,10 @@ class ClassTarget:
         """Targets of the loss: -1 and 1 (n,), or one-hot rows (n, classes)."""
         index = self.indices(table)
         if len(self.classes) == 2:
-            return 2.0 * index - 1.0
-        return np.eye(len(self.classes))[index]
+            signs: Array = np.where(index == 1, 1.0, -1.0)
+            return signs
+        one_hot: Array = np.eye(len(self.classes))[index]
+        return one_hot
 
     def indices(self, table: Table) -> IntArray:
         """Class number of each row, int (n,)."""
@@ -99,9 +101,11 @@ class ClassTarget:
     def probabilities(self, outputs: Array) -> Array:
         """Class probabilities (n, classes) from network outputs (n, C)."""
         if len(self.classes) == 2:
-            return np.column_stack([expit(-outputs[:, 0]), expit(outputs[:, 0])])
-        result: Array = softmax(outputs, axis=1)
-        return result
+            scores = np.column_stack([np.zeros(outputs.shape[0]), outputs[:, 0]])
+        else:
+            scores = outputs
+        probabilities: Array = softmax(scores, axis=1)
+        return probabilities
 
 
 Target = RegressionTarget | ClassTarget
@@ -166,9 +170,10 @@ def learn_target(table: Table, name: str, task: Task, training: AnyArray) -> Tar
 
 def _refuse_constant(table: Table, name: str, different: int) -> None:
     if different == 1:
+        only = table.column(name)[0]
         raise InputError(
-            f"{table.source}, column {name!r}: the target is {table.column(name)[0]} in every row; "
-            "there is nothing to learn"
+            f"{table.source}, column {name!r}: the target is {only!r} in every row; there is "
+            "nothing to learn"
         )
 
 

@@ -1,0 +1,110 @@
+"""Limited-memory BFGS for the slide.
+
+SciPy's routine spends about ten times as long on its own bookkeeping as these small problems take to
+evaluate, and works in float64 only; both matter in a step that is most of the training time.
+The method is the textbook's (Nocedal and Wright, algorithm 7.4, weak Wolfe line search by bisection).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+
+from nogap._typing import Array
+
+MEMORY = 15
+ARMIJO, WOLFE = 1e-4, 0.9
+MAX_TRIALS = 20
+
+
+def minimise(
+    function: Callable[[Array], tuple[float, Array]],
+    start: Array,
+    max_iter: int,
+    should_stop: Callable[[], bool] = lambda: False,
+    relative_decrease: float = 1e-12,
+) -> tuple[Array, float]:
+    """Best point found and its value.
+
+    Parameters
+    ----------
+    function : callable
+        Value and gradient; the gradient has the dtype of the point.
+    start : array (N,)
+        float32 or float64; the iterations stay in that precision.
+    max_iter : int
+    should_stop : callable
+        Asked once an iteration.
+    relative_decrease : float
+        Stop when ten iterations together lower the value by less than this, relatively.
+    """
+    x = start
+    value, gradient = function(x)
+    pairs: deque[tuple[Array, Array, float]] = deque(maxlen=MEMORY)
+    recent: deque[float] = deque([value], maxlen=11)
+    for _ in range(max_iter):
+        if should_stop() or not np.any(gradient):
+            break
+        direction = _direction(gradient, pairs)
+        slope = float(gradient @ direction)
+        if slope >= 0:
+            pairs.clear()
+            direction = _direction(gradient, pairs)
+            slope = float(gradient @ direction)
+        new_x, new_value, new_gradient = _line_search(function, x, value, direction, slope)
+        if not new_value < value:
+            if not pairs:
+                break
+            pairs.clear()  # once more along the gradient before giving up
+            continue
+        step, change = new_x - x, new_gradient - gradient
+        product = float(step @ change)
+        if product > 1e-10 * float(change @ change):
+            pairs.append((step, change, 1.0 / product))
+        x, value, gradient = new_x, new_value, new_gradient
+        recent.append(value)
+        if len(recent) == 11 and recent[0] - value <= relative_decrease * abs(value):
+            break
+    return x, value
+
+
+def _direction(gradient: Array, pairs: deque[tuple[Array, Array, float]]) -> Array:
+    """Two-loop recursion; the first step is a small one along the gradient."""
+    if not pairs:
+        return -gradient * (0.1 / float(np.linalg.norm(gradient)))
+    q = gradient.copy()
+    weights = []
+    for step, change, inverse in reversed(pairs):
+        weight = inverse * float(step @ q)
+        weights.append(weight)
+        q -= gradient.dtype.type(weight) * change
+    step, change, _ = pairs[-1]
+    q *= gradient.dtype.type(float(step @ change) / float(change @ change))
+    for (step, change, inverse), weight in zip(pairs, reversed(weights), strict=True):
+        q += gradient.dtype.type(weight - inverse * float(change @ q)) * step
+    return -q
+
+
+def _line_search(
+    function: Callable[[Array], tuple[float, Array]],
+    x: Array,
+    value: float,
+    direction: Array,
+    slope: float,
+) -> tuple[Array, float, Array]:
+    """A step length for the weak Wolfe conditions; the last trial when there is none."""
+    kind = x.dtype.type
+    length, low, high = 1.0, 0.0, np.inf
+    for _ in range(MAX_TRIALS):
+        new_x = x + kind(length) * direction
+        new_value, new_gradient = function(new_x)
+        if not new_value <= value + ARMIJO * length * slope:
+            high = length
+        elif float(new_gradient @ direction) < WOLFE * slope:
+            low = length
+        else:
+            break
+        length = 2.0 * low if high == np.inf else 0.5 * (low + high)
+    return new_x, new_value, new_gradient
