@@ -1,4 +1,4 @@
-"""Two-layer ReLU networks trained to their global optimum by convex optimisation, with a certificate.
+"""Neural networks trained to their global optimum by convex optimisation, with a certificate.
 
 >>> import numpy as np, nogap
 >>> X = np.column_stack([[-2.0, -1.0, 0.0, 1.0, 2.0], np.ones(5)])

@@ -20,8 +20,10 @@ def check_matrix(X: Any, name: str = "X", *, columns: int | None = None) -> Any:
         Not two-dimensional, empty, not numeric, NaN or infinite (with row and column), or not
         the expected number of columns.
     """
-    if sp.issparse(X):
-        M = sp.csr_array(X, dtype=np.float64)
+    sparse: Any = sp  # SciPy's stubs know no array of unknown dtype
+    M: Any
+    if sparse.issparse(X):
+        M = sparse.csr_array(X, dtype=np.float64)
         values = M.data
     else:
         try:
@@ -48,10 +50,11 @@ def check_matrix(X: Any, name: str = "X", *, columns: int | None = None) -> Any:
 
 
 def _first_bad(M: Any) -> tuple[int, int, float]:
-    if sp.issparse(M):
-        M = M.tocoo()
-        k = int(np.argmax(~np.isfinite(M.data)))
-        return int(M.row[k]), int(M.col[k]), float(M.data[k])
+    sparse: bool = sp.issparse(M)  # kept apart: the stubs would narrow M to a type without methods
+    if sparse:
+        entries = M.tocoo()
+        k = int(np.argmax(~np.isfinite(entries.data)))
+        return int(entries.row[k]), int(entries.col[k]), float(entries.data[k])
     row, column = np.argwhere(~np.isfinite(M))[0]
     return int(row), int(column), float(M[row, column])
 

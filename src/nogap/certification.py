@@ -1,4 +1,4 @@
-"""Certificates for networks from anywhere: nogap's own, estimators, PyTorch modules, predictions."""
+"""Certificates for networks from anywhere: estimators, PyTorch modules, predictions."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from nogap._threads import blas_threads
 from nogap._typing import Array, ArrayLike, RandomState
 from nogap._validation import generator
 from nogap.certificate import Certificate, better, certificate_from_dual
@@ -52,8 +53,8 @@ def certify(
         Targets as :func:`nogap.train` takes them (an estimator's labels are encoded for it).
     beta : float
         Weight of the penalty ``sum_j ||u_j||_2 ||a_j||_2`` for sums over samples. Weight decay
-        ``lambda`` on both layers (``lambda / 2 * ||weights||^2`` beside a *sum* of losses) is beta =
-        lambda; beside a *mean* of losses it is beta = n * lambda.
+        ``lambda`` on both layers (``lambda / 2 * ||weights||^2`` beside a *sum* of losses) is
+        beta = lambda; beside a *mean* of losses it is beta = n * lambda.
     loss, hidden_bias, fit_intercept, sample_weight
         As in :func:`nogap.train`. A hidden bias of the model counts as a penalised ones column, a
         bias of its output as an intercept, whether or not these flags are set.
@@ -88,7 +89,7 @@ def certify(
     if method not in ("auto", "exact", "search"):
         raise ValueError(f"method must be 'auto', 'exact' or 'search', got {method!r}")
     rng = generator(random_state)
-    network, y = _as_network(model, y, loss)
+    network, y = _as_network(model, y)
     if network is not None:
         hidden_bias = hidden_bias or network.hidden_bias is not None
         fit_intercept = fit_intercept or bool(np.any(network.intercept != 0))
@@ -101,9 +102,10 @@ def certify(
         fit_intercept=fit_intercept,
         sample_weight=sample_weight,
     )
-    if network is None:
-        return _certify_predictions(problem, np.asarray(model), objective, method, rng)
-    return _certify_network(problem, network, X, hidden_bias, method, rng)
+    with blas_threads(problem.rows.n * problem.rows.d):
+        if network is None:
+            return _certify_predictions(problem, np.asarray(model), objective, method, rng)
+        return _certify_network(problem, network, X, hidden_bias, method, rng)
 
 
 def exact_is_cheap(problem: Problem) -> bool:
@@ -115,16 +117,24 @@ def exact_is_cheap(problem: Problem) -> bool:
 
 
 def certify_dual(
-    problem: Problem, objective: float, V: Array, method: Method, rng: np.random.Generator
+    problem: Problem,
+    objective: float,
+    V: Array,
+    method: Method,
+    rng: np.random.Generator,
+    starts: Array | None = None,
 ) -> Certificate:
-    """Certificate of a ReLU network from a balanced dual point V (n, C)."""
+    """Certificate of a ReLU network from a balanced dual point V (n, C).
+
+    ``starts`` (m, d) are the network's own directions, for the search to begin at.
+    """
     oracle: Oracle
     if method == "exact" or (method == "auto" and exact_is_cheap(problem)):
         oracle = ExactOracle(problem.rows)
     else:
         oracle = SearchOracle(problem.rows, rng, SEARCH_SEEDS)
-    found = oracle.find(V, 10)
-    return certificate_from_dual(problem, objective, V, oracle.correlation(V, found))
+    _, correlation = oracle.price(V, 10, starts)
+    return certificate_from_dual(problem, objective, V, correlation)
 
 
 def _certify_network(
@@ -148,7 +158,8 @@ def _certify_network(
     if problem.loss.smooth:
         points.append(problem.dual_point(F))
     certificates = [
-        certify_dual(problem, value, problem.feasible_direction(V), method, rng) for V in points
+        certify_dual(problem, value, problem.feasible_direction(V), method, rng, neurons.directions)
+        for V in points
     ]
     return certificates[0] if len(certificates) == 1 else better(*certificates)
 
@@ -173,8 +184,8 @@ def _certify_linear_or_gated(
     if not problem.loss.smooth:
         raise ValueError(f"the {problem.loss.name} loss has no gradient to certify this unit with")
     V = problem.feasible_direction(problem.dual_point(F))
-    found = oracle.find(V, 1)
-    return certificate_from_dual(problem, value, V, oracle.correlation(V, found))
+    _, correlation = oracle.price(V, 1)
+    return certificate_from_dual(problem, value, V, correlation)
 
 
 def _certify_predictions(
@@ -198,7 +209,7 @@ def _certify_predictions(
     return certify_dual(problem, float(objective), V, method, rng)
 
 
-def _as_network(model: Any, y: Any, loss: str | Loss) -> tuple[Network | None, Any]:
+def _as_network(model: Any, y: Any) -> tuple[Network | None, Any]:
     """The model as a network (None for predictions), and targets as the loss wants them."""
     if isinstance(model, Network):
         return model, y

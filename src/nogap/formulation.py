@@ -86,9 +86,7 @@ def from_network(problem: Problem, network: Network, hidden_bias: bool) -> Neuro
     if U.shape[1] != d:
         raise ValueError(f"the network takes {U.shape[1]} columns, X has {d}")
     if network.n_outputs != problem.n_outputs:
-        raise ValueError(
-            f"the network has {network.n_outputs} outputs, y has {problem.n_outputs}"
-        )
+        raise ValueError(f"the network has {network.n_outputs} outputs, y has {problem.n_outputs}")
     if hidden_bias:
         bias = np.zeros(U.shape[0]) if network.hidden_bias is None else network.hidden_bias
         U = np.column_stack([U, bias])

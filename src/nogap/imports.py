@@ -20,11 +20,18 @@ def from_torch(module: Any) -> Network:
     torch = require("torch", "torch")
     nn = torch.nn
     leaves = [part for part in module.modules() if not list(part.children())]
-    leaves = [part for part in leaves if not isinstance(part, nn.Identity | nn.Flatten | nn.Dropout)]
+    leaves = [
+        part for part in leaves if not isinstance(part, nn.Identity | nn.Flatten | nn.Dropout)
+    ]
     found = [type(part).__name__ for part in leaves]
-    shape = [isinstance(part, kind) for part, kind in zip(leaves, (nn.Linear, nn.ReLU, nn.Linear))]
+    shape = [
+        isinstance(part, kind)
+        for part, kind in zip(leaves, (nn.Linear, nn.ReLU, nn.Linear), strict=False)
+    ]
     if len(leaves) != 3 or not all(shape):
-        raise ValueError(f"the module must be Linear-ReLU-Linear, found {'-'.join(found) or 'nothing'}")
+        raise ValueError(
+            f"the module must be Linear-ReLU-Linear, found {'-'.join(found) or 'nothing'}"
+        )
     hidden, _, output = leaves
 
     def array(tensor: Any) -> Any:

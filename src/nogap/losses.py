@@ -62,7 +62,7 @@ class Loss(ABC):
 
     @abstractmethod
     def curvature(self, F: Array, Y: Array) -> Array:
-        """Diagonal upper bound of the Hessian in the outputs, (n, C); 0 where the loss is linear."""
+        """Diagonal upper bound of the Hessian in the outputs, (n, C)."""
 
     @abstractmethod
     def conjugate(self, G: Array, Y: Array) -> Array:
@@ -229,7 +229,7 @@ class _Margin(Loss):
 
     def conjugate(self, G: Array, Y: Array) -> Array:
         S = -G * Y
-        outside = (S < 0) | (S > self.largest_weight * (1 + 1e-14))
+        outside = (S < 0) | (self.largest_weight * (1 + 1e-14) < S)
         values = self.conjugate_of_weight(np.clip(S, 0.0, self.largest_weight))
         total: Array = np.where(outside, np.inf, values).sum(axis=1)
         return total
@@ -255,7 +255,7 @@ class Logistic(_Margin):
         return result
 
     def curvature(self, F: Array, Y: Array) -> Array:
-        P = expit(F)
+        P: Array = expit(F)
         result: Array = P * (1.0 - P)
         return result
 
@@ -332,7 +332,9 @@ class Multinomial(Loss):
             return Y
         index = Y[:, 0]
         if np.any(index != np.floor(index)) or index.min() < 0:
-            raise ValueError("the multinomial loss needs class indices 0, 1, 2, ... or one-hot rows")
+            raise ValueError(
+                "the multinomial loss needs class indices 0, 1, 2, ... or one-hot rows"
+            )
         n_classes = int(index.max()) + 1
         if n_classes < 2:
             raise ValueError("the multinomial loss needs at least two classes, got one")

@@ -125,7 +125,8 @@ class Network:
 
     def decision(self, X: Any) -> Array:
         """Outputs (n, C), whatever C is."""
-        return self.features(X) @ self.output_weights + self.intercept
+        F: Array = self.features(X) @ self.output_weights + self.intercept
+        return F
 
     def predict(self, X: Any) -> Array:
         """Outputs at X (n, d): (n,) for one output, (n, C) for more."""
@@ -198,7 +199,7 @@ class Network:
     ) -> Network:
         """Rebuild a network from the parts of a model file."""
         try:
-            return cls(**arrays, activation=meta["activation"])  # type: ignore[arg-type]
+            return cls(**arrays, activation=meta["activation"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} does not hold a complete network: {error}") from None
 

@@ -33,7 +33,7 @@ class BetaMax(float):
         self.kind = kind
         return self
 
-    def __getnewargs__(self) -> tuple[float, Kind]:
+    def __getnewargs__(self) -> tuple[float, Kind]:  # type: ignore[override]
         return float(self), self.kind
 
 
@@ -65,7 +65,7 @@ def beta_max(
     Returns
     -------
     BetaMax
-        A float with an attribute ``kind``: "exact", or "search" (then the true value may be larger).
+        A float with an attribute ``kind``: "exact", or "search" (the true value may be larger).
 
     Examples
     --------
@@ -97,5 +97,5 @@ def beta_max(
         if exact
         else SearchOracle(problem.rows, generator(random_state), SEARCH_SEEDS)
     )
-    found = oracle.find(V, 1)
-    return BetaMax(found.best, "exact" if exact else "search")
+    found, correlation = oracle.price(V, 1)
+    return BetaMax(found.best, correlation.kind)

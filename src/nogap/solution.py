@@ -15,13 +15,17 @@ class Status(Enum):
     OPTIMAL = "optimal", "The proved relative gap is within the tolerance."
     SEARCH_OPTIMAL = (
         "search_optimal",
-        "The search finds no neuron that would improve the network by more than the tolerance; "
-        "this is an estimate, not a proof.",
+        (
+            "The search finds no neuron that would improve the network by more than the "
+            "tolerance; this is an estimate, not a proof."
+        ),
     )
     PROGRAM_OPTIMAL = (
         "program_optimal",
-        "The sub-sampled program is solved to its tolerance; "
-        "the certificate speaks of the network, not of the program.",
+        (
+            "The sub-sampled program is solved to its tolerance; the certificate speaks of the "
+            "network, not of the program."
+        ),
     )
     TIME_LIMIT = "time_limit", "max_time was reached; the best network so far is returned."
     NEURON_LIMIT = (

@@ -12,7 +12,7 @@ from nogap import certification
 from nogap._threads import blas_threads
 from nogap._typing import ArrayLike, BoolArray, RandomState
 from nogap._validation import check_optional_count, check_optional_positive, generator
-from nogap.certificate import Certificate, better
+from nogap.certificate import Certificate
 from nogap.formulation import formulate, from_network, to_network
 from nogap.losses import Loss
 from nogap.network import Network
@@ -150,6 +150,8 @@ def train(
         outcome = run.run(start)
         certificate, status = _claims(problem, plan, outcome, run, rng)
     network = to_network(problem, plan.unit, outcome.neurons, hidden_bias)
+    if network.n_neurons > problem.rows.n * problem.n_outputs:
+        network = network.prune(X)
     return Solution(
         network=network,
         objective=certificate.objective,
@@ -320,7 +322,9 @@ def _start(
         return Neurons.none(problem)
     network = warm_start.network if isinstance(warm_start, Solution) else warm_start
     if not isinstance(network, Network):
-        raise ValueError(f"warm_start must be a Network or a Solution, got {type(network).__name__}")
+        raise ValueError(
+            f"warm_start must be a Network or a Solution, got {type(network).__name__}"
+        )
     if not plan.accepts_start:
         raise ValueError("warm_start serves adaptive training only; leave it out here")
     return from_network(problem, network, hidden_bias)
@@ -340,5 +344,7 @@ def _claims(
     if status.converged:
         status = Status.PROGRAM_OPTIMAL
     V = problem.feasible_direction(run.V)
-    certificate = certification.certify_dual(problem, outcome.certificate.objective, V, "auto", rng)
+    certificate = certification.certify_dual(
+        problem, outcome.certificate.objective, V, "auto", rng, outcome.neurons.directions
+    )
     return certificate, status

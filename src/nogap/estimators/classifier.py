@@ -12,7 +12,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from nogap._typing import AnyArray, Array, ArrayLike, IntArray
 from nogap.estimators._base import ReLUEstimator
@@ -206,8 +206,8 @@ class ReLUClassifier(ClassifierMixin, ReLUEstimator):
         self.classes_ = np.unique(labels if weights is None else labels[weights > 0])
         if self.classes_.size == 1:
             raise ValueError(
-                f"y holds only one class, {self.classes_[0]!r}, among the samples of positive "
-                "weight; a classifier needs at least two classes"
+                f"y holds only one class, {self.classes_.tolist()[0]!r}, among the samples of "
+                "positive weight; a classifier needs at least two classes"
             )
         # a label that occurs with weight zero only may get any code: its rows are dropped
         codes = np.searchsorted(self.classes_, labels).clip(max=self.classes_.size - 1)
@@ -271,6 +271,36 @@ class ReLUClassifier(ClassifierMixin, ReLUEstimator):
             return probabilities
         return np.column_stack([expit(-F[:, 0]), expit(F[:, 0])])
 
+    def encode_targets(self, y: ArrayLike) -> Array:
+        """Labels as the targets that :func:`nogap.train` and :func:`nogap.certify` take.
+
+        Parameters
+        ----------
+        y : array (n,)
+            Labels out of ``classes_``.
+
+        Returns
+        -------
+        targets : array (n, 1) or (n, n_classes)
+            -1 and 1 for two classes; for more, one-hot rows for the multinomial loss and -1 and 1
+            for the others.
+
+        Raises
+        ------
+        ValueError
+            A label that was not seen in fit.
+        """
+        check_is_fitted(self)
+        labels = column_or_1d(y)
+        unknown = np.flatnonzero(~np.isin(labels, self.classes_))
+        if unknown.size:
+            label = labels[unknown].tolist()[0]
+            raise ValueError(
+                f"y holds the label {label!r} in row {unknown[0]}, which was not seen in fit; "
+                f"the classes are {self.classes_.tolist()}"
+            )
+        return self._targets(np.searchsorted(self.classes_, labels))
+
     def _training_loss(self) -> str:
         """The name under which ``train`` knows the loss for this number of classes."""
         if self.loss == "logistic" and self.classes_.size > 2:
@@ -278,7 +308,7 @@ class ReLUClassifier(ClassifierMixin, ReLUEstimator):
         return self.loss
 
     def _targets(self, codes: IntArray) -> Array:
-        """Targets of class codes (n,): -1/1 for two classes, else one-hot or -1/1 a class."""
+        """Targets (n, 1) or (n, n_classes) of class codes (n,)."""
         if self.classes_.size == 2:
             return np.where(codes == 1, 1.0, -1.0)[:, None]
         one_hot = np.eye(self.classes_.size)[codes]

@@ -1,7 +1,7 @@
 """Oracles: given a dual point V, find neurons with a large correlation, or bound the largest.
 
-An oracle has ``find(V, count, starts)`` returning :class:`Candidates`; an oracle that can prove
-something also has ``bound(V)`` returning a :class:`nogap.certificate.Correlation`.
+``oracle.price(V, count, starts)`` returns the neurons found and the dual correlation q(V) with what
+it rests on: every pattern, a bound, or a search.
 """
 
 from nogap.oracles.base import Candidates, Oracle

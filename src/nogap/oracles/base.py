@@ -44,19 +44,22 @@ class Candidates:
 class Oracle(Protocol):
     """Finds the next neurons, and says how large the dual correlation is."""
 
-    def find(self, V: Array, count: int, starts: Array | None = None) -> Candidates:
-        """Up to ``count`` neurons with a large correlation with V (n, C), best first."""
+    def price(
+        self, V: Array, count: int, starts: Array | None = None
+    ) -> tuple[Candidates, Correlation]:
+        """Up to ``count`` neurons with a large correlation with V (n, C), and what q(V) is.
 
-    def correlation(self, V: Array, found: Candidates) -> Correlation:
-        """The dual correlation q(V), given what :meth:`find` returned, with what it rests on."""
+        ``starts`` (m, d) are the directions of the active neurons.
+        """
 
 
 def empty(d: int) -> Candidates:
+    """No candidates in d dimensions."""
     return Candidates.ungated(np.zeros((0, d)), np.zeros(0))
 
 
 def distinct(candidates: Candidates, count: int, tolerance: float = 1e-7) -> Candidates:
-    """Best first, without directions that repeat an earlier one of the same gate, at most ``count``."""
+    """Best first, at most ``count``, no direction twice for the same gate."""
     ordered = candidates.take(np.argsort(-candidates.values, kind="stable"))
     kept: list[int] = []
     for k in range(ordered.values.size):

@@ -1,10 +1,10 @@
 """Many small projections at once: distances from points to a zonotope or a cone.
 
 For centres c_k (K, d) and generators x_j with coefficients in [0, h_kj], the residual
-``r_k = c_k + sum_j s_kj lam_kj x_j`` of least norm.  Every feasible lam gives ``||r_k||`` as a rigorous
-upper bound of the minimum, and the minimiser's direction attains it; so a batch can be swept
-cheaply by coordinate descent, pruned against the best value found, and the few survivors solved
-exactly.
+``r_k = c_k + sum_j s_kj lam_kj x_j`` of least norm.  Every feasible lam gives ``||r_k||`` as a
+rigorous upper bound of the minimum, and the minimiser's direction attains it; so a batch can be
+swept cheaply by coordinate descent, pruned against the best value found, and the few survivors
+solved exactly.
 """
 
 from __future__ import annotations

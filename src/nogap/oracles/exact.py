@@ -1,8 +1,8 @@
 """The exact oracle: the dual correlation over all activation patterns, for one output.
 
-For a sign of V, split the rows by the sign of v: with a_i = v_i x_i (v_i > 0) and b_j = |v_j| x_j (v_j < 0),
+For one sign of V, with a_i = v_i x_i where v_i > 0 and b_j = |v_j| x_j where v_j < 0,
 
-    max_{||u|| <= 1} v' relu(X u) = max_S min_{0 <= lam <= 1} || sum_{i in S} a_i - sum_j lam_j b_j ||
+    max_{||u|| <= 1} v' relu(X u) = max_S min_{0 <= lam <= 1} ||sum_S a_i - sum_j lam_j b_j||
 
 over the patterns S of the rows with v_i > 0 alone: only those are combinatorial, the others are a
 convex problem.  S may run over any set that holds all patterns of the positive rows.
@@ -38,24 +38,22 @@ class ExactOracle:
         self.X = rows.take(np.arange(rows.n))
         self.max_patterns = max_patterns
         self._cells: dict[bytes, BoolArray] = {}
-        self._upper = 0.0
 
-    def find(self, V: Array, count: int, starts: Array | None = None) -> Candidates:
-        """The best neurons, one a pattern, for both signs of V (n, 1)."""
+    def price(
+        self, V: Array, count: int, starts: Array | None = None
+    ) -> tuple[Candidates, Correlation]:
+        """The best neurons over all patterns and both signs of V (n, 1)."""
         if V.shape[1] != 1:
             raise ValueError(
                 "the exact oracle serves one output; the dual correlation of several outputs is "
                 "bounded through one output at a time"
             )
         parts = [self._one_sign(sign * V[:, 0], count) for sign in (1.0, -1.0)]
-        self._upper = max(upper for _, upper in parts)
         directions = np.concatenate([part.directions for part, _ in parts])
         values = np.concatenate([part.values for part, _ in parts])
-        return distinct(Candidates.ungated(directions, values), count)
-
-    def correlation(self, V: Array, found: Candidates) -> Correlation:
-        """q(V) over all patterns; call right after :meth:`find` with the same V."""
-        return Correlation(self._upper, "exact")
+        largest = max(upper for _, upper in parts)
+        found = distinct(Candidates.ungated(directions, values), count)
+        return found, Correlation(largest, "exact")
 
     def _patterns(self, positive: BoolArray) -> BoolArray:
         key = np.packbits(positive).tobytes()

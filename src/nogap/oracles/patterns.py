@@ -18,8 +18,8 @@ PRUNE_TOLERANCE = 1e-10
 class PatternOracle:
     """ReLU neurons inside the cones of the given patterns; one output.
 
-    For pattern D with cone K = {u: (2D - 1) X u >= 0} and sign s the best neuron is the projection of
-    ``s X' D v`` on K, and its correlation is the projection's norm.
+    For pattern D with cone K = {u: (2D - 1) X u >= 0} and sign s the best neuron is the projection
+    of ``s X' D v`` on K, and its correlation is the projection's norm.
 
     Parameters
     ----------
@@ -33,23 +33,20 @@ class PatternOracle:
     def __init__(self, rows: Rows, patterns: BoolArray, kind: Kind = "search") -> None:
         self.X = rows.take(np.arange(rows.n))
         self.patterns, self.kind = patterns, kind
-        self._upper = 0.0
 
-    def find(self, V: Array, count: int, starts: Array | None = None) -> Candidates:
+    def price(
+        self, V: Array, count: int, starts: Array | None = None
+    ) -> tuple[Candidates, Correlation]:
         """The best neurons over patterns and signs of V (n, 1)."""
         v = V[:, 0]
-        moments = (self.patterns * v) @ self.X  # (P, d)
+        moments: Array = (self.patterns * v) @ self.X  # (P, d)
         centres = np.concatenate([moments, -moments])
         gate = np.tile(np.arange(self.patterns.shape[0]), 2)
         rounding = 8 * EPS * sum(self.X.shape) * float(
             np.abs(v) @ np.linalg.norm(self.X, axis=1)
         )  # fmt: skip
         found, upper = self._project(centres, gate, count)
-        self._upper = upper + rounding
-        return found
-
-    def correlation(self, V: Array, found: Candidates) -> Correlation:
-        return Correlation(self._upper, self.kind)
+        return found, Correlation(upper + rounding, self.kind)
 
     def _project(self, centres: Array, gate: IntArray, count: int) -> tuple[Candidates, float]:
         """Best projections, with an upper bound of the largest one's norm."""
@@ -67,7 +64,9 @@ class PatternOracle:
             sweep(residual, lam, signs[gate[index]], X, unbounded)
             floor = max(floor, self._attained(residual, centres[index], gate[index], count))
         order = np.argsort(-np.linalg.norm(residual, axis=1), kind="stable")
-        directions, values, gates = [], [], []
+        directions: list[Array] = []
+        values: list[float] = []
+        gates: list[int] = []
         upper = floor
         for position, k in enumerate(order):
             bound = float(np.linalg.norm(residual[k]))
@@ -88,12 +87,12 @@ class PatternOracle:
         return distinct(candidates, count), max(float(candidates.values.max()), 0.0)
 
     def _attained(self, residual: Array, centres: Array, gate: IntArray, count: int) -> float:
-        """A value that at least ``count`` projections reach: those whose residual lies in the cone."""
+        """A value that at least ``count`` projections reach: residuals inside their cone."""
         sizes = np.linalg.norm(residual, axis=1)
         order = np.argsort(-sizes, kind="stable")[: 8 * count]
         Z = active_signs(self.patterns[gate[order]]) * (residual[order] @ self.X.T)
         scale = sizes[order, None] * np.linalg.norm(self.X, axis=1)
-        inside = np.all(Z >= -1e-12 * scale, axis=1) & (sizes[order] > 0)
+        inside = np.all(-1e-12 * scale <= Z, axis=1) & (sizes[order] > 0)
         reached = np.einsum("kd,kd->k", residual[order], centres[order]) / np.where(
             sizes[order] > 0, sizes[order], 1.0
         )
@@ -115,9 +114,11 @@ class GatedOracle:
 
     def __init__(self, rows: Rows, patterns: BoolArray) -> None:
         self.rows, self.patterns = rows, patterns
-        self._upper = 0.0
 
-    def find(self, V: Array, count: int, starts: Array | None = None) -> Candidates:
+    def price(
+        self, V: Array, count: int, starts: Array | None = None
+    ) -> tuple[Candidates, Correlation]:
+        """The best neurons, one a gate and singular value, and the largest singular value."""
         P, C = self.patterns.shape[0], V.shape[1]
         masked = (self.patterns.T[:, :, None] * V[:, None, :]).reshape(V.shape[0], P * C)
         moments = self.rows.adjoint(masked).reshape(self.rows.d, P, C).transpose(1, 0, 2)
@@ -129,8 +130,5 @@ class GatedOracle:
         n, d = V.shape[0], self.rows.d
         norms = np.sqrt(self.rows.squared_norms())
         rounding = 8 * EPS * (n + d) * float(np.linalg.norm(V, axis=1) @ norms)
-        self._upper = float(values.max(initial=0.0)) + rounding
-        return distinct(Candidates(directions, values, gate), count)
-
-    def correlation(self, V: Array, found: Candidates) -> Correlation:
-        return Correlation(self._upper, "exact")
+        largest = float(values.max(initial=0.0)) + rounding
+        return distinct(Candidates(directions, values, gate), count), Correlation(largest, "exact")

@@ -1,12 +1,13 @@
 """Exact local maximisation of one neuron's correlation, by moves across and onto kinks.
 
-``h(u) = v' relu(X u)`` on the unit sphere is a difference of convex functions: rows with v_i > 0 pull
-convexly, rows with v_j < 0 push back and it is on *their* kinks that the maximiser usually sits, so
-gradient ascent oscillates there.  With the pattern S of the positive rows fixed, the rest is a
-bounded least-squares problem,
+``h(u) = v' relu(X u)`` on the unit sphere is a difference of convex functions: rows with v_i > 0
+pull convexly, rows with v_j < 0 push back and it is on *their* kinks that the maximiser usually
+sits, so gradient ascent oscillates there.  With the pattern S of the positive rows fixed, the rest
+is a bounded least-squares problem,
 
-    r = sum_{i in S} v_i x_i + sum_{j: v_j < 0} lam_j v_j x_j,   0 <= lam <= 1,   min ||r||,   u = r / ||r||,
+    min ||r||,   r = sum_{i in S} v_i x_i + sum_{j: v_j < 0} lam_j v_j x_j,   0 <= lam <= 1,
 
+with u = r / ||r||,
 solved by a warm-started active set; then S is read off the new u.  Each round cannot lower h.
 """
 

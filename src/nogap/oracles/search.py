@@ -32,17 +32,25 @@ class SearchOracle:
         self.n_seeds = n_seeds
         self._dense: Array | None = None
 
-    def find(self, V: Array, count: int, starts: Array | None = None) -> Candidates:
+    def price(
+        self, V: Array, count: int, starts: Array | None = None
+    ) -> tuple[Candidates, Correlation]:
         """Up to ``count`` distinct local maximisers of ``||V' relu(X u)||``, best first."""
         if not np.any(V):
-            return empty(self.rows.d)
+            return empty(self.rows.d), Correlation(0.0, "exact")
         U = self._seeds(V, starts)
         U, values = self._ascend(V, U)
         rough = distinct(Candidates.ungated(U.T, values), max(2 * count, 10), tolerance=1e-2)
-        return self._polished(V, rough, count)
+        found = self._polished(V, rough, count)
+        active = self._largest(V, starts)
+        return found, Correlation(max(found.best, active), "search")
 
-    def correlation(self, V: Array, found: Candidates) -> Correlation:
-        return Correlation(found.best, "search")
+    def _largest(self, V: Array, starts: Array | None) -> float:
+        """Largest correlation of the active neurons themselves."""
+        if starts is None or not starts.size:
+            return 0.0
+        correlations = np.maximum(self.rows.forward(starts.T), 0.0).T @ V
+        return float(np.linalg.norm(correlations, axis=1).max())
 
     def _seeds(self, V: Array, starts: Array | None) -> Array:
         """Unit directions (d, k): disturbed active neurons, gradients of random patterns, Gaussian.
@@ -67,7 +75,8 @@ class SearchOracle:
         parts += [self.rows.adjoint(on * (V @ S)), gaussian[:, half:]]
         U = np.concatenate(parts, axis=1)
         norms = np.linalg.norm(U, axis=0)
-        return U[:, norms > 0] / norms[norms > 0]
+        unit: Array = U[:, norms > 0] / norms[norms > 0]
+        return unit
 
     def _ascend(self, V: Array, U: Array) -> tuple[Array, Array]:
         """Ascent with a step per column; the output direction is the one the seed prefers."""

@@ -1,4 +1,4 @@
-"""Rows in memory: a dense array or a CSR matrix, with an optional ones column that is not stored."""
+"""Rows in memory: dense or CSR, with an optional ones column that is not stored."""
 
 from __future__ import annotations
 
@@ -49,10 +49,11 @@ class MemoryRows:
     """
 
     def __init__(self, X: Any, hidden_bias: bool = False, dtype: type = np.float64) -> None:
-        self.X = (
-            sp.csr_array(X, dtype=dtype)
-            if sp.issparse(X)
-            else np.ascontiguousarray(X, dtype=dtype)
+        compressed: Any = (
+            sp.csr_array
+        )  # SciPy's stubs refuse a dtype that is known at run time only
+        self.X: Any = (
+            compressed(X, dtype=dtype) if sp.issparse(X) else np.ascontiguousarray(X, dtype=dtype)
         )
         self.hidden_bias = hidden_bias
         self.n = int(self.X.shape[0])
@@ -71,7 +72,7 @@ class MemoryRows:
 
     def take(self, index: AnyArray) -> Array:
         part = self.X[index]
-        dense = part.toarray() if sp.issparse(part) else part
+        dense = part.toarray() if sp.issparse(self.X) else part
         if self.hidden_bias:
             dense = np.concatenate([dense, np.ones((dense.shape[0], 1))], axis=1)
         return np.asarray(dense)
@@ -82,10 +83,11 @@ class MemoryRows:
             yield part, self.take(np.arange(part.start, part.stop))
 
     def squared_norms(self) -> Array:
-        if sp.issparse(self.X):
-            norms = np.asarray(self.X.multiply(self.X).sum(axis=1)).ravel()
+        X = self.X
+        if sp.issparse(X):
+            norms = np.asarray((self.X**2).sum(axis=1)).ravel()
         else:
-            norms = np.einsum("ij,ij->i", self.X, self.X)
+            norms = np.einsum("ij,ij->i", X, X)
         return norms + 1.0 if self.hidden_bias else norms
 
     def in_single_precision(self) -> MemoryRows:

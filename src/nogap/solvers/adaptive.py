@@ -145,10 +145,10 @@ class ColumnGeneration:
         return Status.ITERATION_LIMIT
 
     def _start_wide(self, empty: Neurons) -> None:
-        """Begin with a wide random network unless the penalty is large (few neurons are then enough)."""
+        """Begin with a wide random network, unless the penalty is so large that few neurons do."""
         assert self.rng is not None
         V = self.problem.feasible_direction(self.V)
-        found = self.oracles[0].find(V, 1)
+        found, _ = self.oracles[0].price(V, 1)
         small = self.problem.beta < WIDE_START_BELOW * found.best
         if not small or self.limits.max_neurons is not None:
             return
@@ -169,7 +169,7 @@ class ColumnGeneration:
         self.neurons, self.V = fitted
 
     def _refine(self) -> bool:
-        """Take the master to its last digits; True when that changed nothing (so: do not repeat)."""
+        """Take the master to its last digits; True when that changed nothing."""
         before = objective(self.problem, self.unit, self.neurons)
         self._set(self.master.refine(self.neurons, self.clock.over))
         after = objective(self.problem, self.unit, self.neurons)
@@ -184,9 +184,9 @@ class ColumnGeneration:
     def _price(self) -> tuple[Candidates, Certificate]:
         oracle = self.oracles[self.level]
         V = self.problem.feasible_direction(self.V)
-        found = oracle.find(V, self.limits.new_neurons, self.neurons.directions)
+        found, correlation = oracle.price(V, self.limits.new_neurons, self.neurons.directions)
         value = objective(self.problem, self.unit, self.neurons)
-        certificate = certificate_from_dual(self.problem, value, V, oracle.correlation(V, found))
+        certificate = certificate_from_dual(self.problem, value, V, correlation)
         if certificate.proved:
             self.proved = better(certificate, self.proved) if self.proved else certificate
         self.certificate = certificate
@@ -201,7 +201,8 @@ class ColumnGeneration:
             n_neurons=self.neurons.count,
         )
         self.history.append(record)
-        return any([callback(record) is True for callback in self.callbacks])
+        answers = [callback(record) for callback in self.callbacks]  # every one is called
+        return any(answer is True for answer in answers)
 
     def _fresh(self, found: Candidates) -> Candidates:
         """Candidates that violate the dual constraint and are not active already."""

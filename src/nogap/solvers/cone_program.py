@@ -72,9 +72,7 @@ class _Cells:
     ) -> None:
         self.problem, self.X, self.cones = problem, X, cones
         signs = np.where(start.outputs[:, 0] > 0, 1, -1)
-        pairs, owner = np.unique(
-            np.column_stack([start.gate, signs]), axis=0, return_inverse=True
-        )
+        pairs, owner = np.unique(np.column_stack([start.gate, signs]), axis=0, return_inverse=True)
         self.gate, self.signs = pairs[:, 0], pairs[:, 1].astype(np.float64)
         self.patterns = patterns[self.gate]
         self.m, self.d = pairs.shape[0], X.shape[1]
@@ -92,8 +90,9 @@ class _Cells:
         if not self.cones:
             return np.zeros(self.patterns.shape, dtype=bool)
         Z = np.where(self.patterns, 1.0, -1.0) * (self.start @ self.X.T)
-        rows: BoolArray = Z <= 1e-6 * np.linalg.norm(self.X, axis=1)
-        return rows & np.any(self.X != 0, axis=1)
+        rows: BoolArray = 1e-6 * np.linalg.norm(self.X, axis=1) >= Z
+        rows &= np.any(self.X != 0, axis=1)
+        return rows
 
     def solve(self, should_stop: ShouldStop) -> tuple[Neurons, Array]:
         problem = self.problem
@@ -144,20 +143,18 @@ class _Cells:
             V = x[: self.m * self.d].reshape(self.m, self.d)
             Z = np.where(self.patterns, 1.0, -1.0) * (V @ self.X.T)
             scale = np.linalg.norm(self.X, axis=1) * max(float(np.abs(V).max()), 1e-300)
-            violated = (Z < -VIOLATION * scale) & ~self.cone_rows & self.cones
+            violated = (-VIOLATION * scale > Z) & ~self.cone_rows & self.cones
             if not violated.any():
                 break
             self.cone_rows |= violated
         return x, dual
 
-    def _interior_point(
-        self, curvature: Array | None, target: Array | None
-    ) -> tuple[Array, Array]:
+    def _interior_point(self, curvature: Array | None, target: Array | None) -> tuple[Array, Array]:
         """Clarabel on ``min 1/2 x'Px + q'x, A x + s = b, s in K`` with x = (v, b, t[, xi])."""
         import clarabel
 
         n, k = self.A.shape
-        m, d = self.m, self.d
+        m = self.m
         hinge = curvature is None
         n_slack = n if hinge else 0
         n_var = k + m + n_slack
@@ -167,7 +164,8 @@ class _Cells:
             q[k + m :] = self.problem.weights
             P = sp.csc_array((n_var, n_var))
         else:
-            assert curvature is not None and target is not None
+            assert curvature is not None
+            assert target is not None
             dense = np.triu(self.A.T @ (curvature[:, None] * self.A))
             P = sp.block_diag([sp.csc_array(dense), sp.csc_array((m, m))], format="csc")
             q[:k] = -self.A.T @ target
@@ -218,9 +216,7 @@ class _Cells:
         columns[:, 1:] = np.arange(m)[:, None] * d + np.arange(d)
         size = m * (d + 1)
         parts.append(
-            sp.csc_array(
-                (-np.ones(size), (np.arange(size), columns.ravel())), shape=(size, n_var)
-            )
+            sp.csc_array((-np.ones(size), (np.arange(size), columns.ravel())), shape=(size, n_var))
         )
         bounds.append(np.zeros(size))
         cones: list[Any] = [clarabel.NonnegativeConeT(n_linear)] if n_linear else []

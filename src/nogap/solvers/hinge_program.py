@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
 from scipy.optimize import linprog
@@ -28,7 +30,7 @@ def refit_sizes_hinge(problem: Problem, neurons: Neurons, features: Array) -> tu
     cost = np.concatenate([np.full(m, problem.beta), np.zeros(n_free), weight])
     A = sp.hstack([sp.csc_array(-margins), -sp.eye_array(n * C)], format="csc")
     bounds = [(0, None)] * m + [(None, None)] * n_free + [(0, None)] * (n * C)
-    solved = linprog(cost, A_ub=A, b_ub=-np.ones(n * C), bounds=bounds, method="highs-ds")
+    solved: Any = linprog(cost, A_ub=A, b_ub=-np.ones(n * C), bounds=bounds, method="highs-ds")
     if solved.status != 0:
         raise RuntimeError(f"the linear program of the hinge loss was not solved: {solved.message}")
     alpha = np.clip(-np.asarray(solved.ineqlin.marginals), 0.0, weight)

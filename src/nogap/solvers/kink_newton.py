@@ -1,11 +1,12 @@
 """Newton's method on the hidden side that lives with kinks: the last digits of the master.
 
-At an optimum most neurons have zero pre-activations, up to d - 1 of them.  With the output directions
-fixed, the objective in v_j = size_j u_j is smooth except where x_i' v_j = 0; such a kink holds a minimiser only
-if turning the row on costs loss (push_ij < 0).  Each neuron keeps a set of rows that sit on their kink;
-Newton steps are taken for all neurons together inside those null spaces, rows whose multiplier leaves
-[0, 1] are released to the side it points to, and a step that would cross a holding kink stops
-there and catches it.  Other kinks are crossed freely: the objective is the true one, not that of a cell.
+At an optimum most neurons have zero pre-activations, up to d - 1 of them.  With the output
+directions fixed, the objective in v_j = size_j u_j is smooth except where x_i' v_j = 0; such a kink
+holds a minimiser only if turning the row on costs loss (push_ij < 0).  Each neuron keeps a set of
+rows that sit on their kink; Newton steps are taken for all neurons together inside those null
+spaces, rows whose multiplier leaves [0, 1] are released to the side it points to, and a step that
+would cross a holding kink stops there and catches it.  Other kinks are crossed freely: the
+objective is the true one, not that of a cell.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr
 
-from nogap._typing import Array, BoolArray
+from nogap._typing import Array, BoolArray, IntArray
 from nogap.problem import Problem
 from nogap.solvers.neurons import Neurons
 
@@ -91,17 +92,11 @@ def _null_space(rows: Array) -> Array:
     """Orthonormal basis (d, d - rank) of the directions orthogonal to the given rows."""
     if rows.shape[0] == 0:
         return np.eye(rows.shape[1])
-    Q, R, _ = _pivoted_qr(rows.T)
+    Q, R, _ = qr(rows.T, pivoting=True)
     diagonal = np.abs(np.diag(R))
     rank = int(np.sum(diagonal > 1e-11 * max(float(diagonal.max(initial=0.0)), 1e-300)))
-    return Q[:, rank:]
-
-
-def _pivoted_qr(A: Array) -> tuple[Array, Array, Array]:
-    from scipy.linalg import qr
-
-    Q, R, pivots = qr(A, pivoting=True)
-    return Q, R, pivots
+    basis: Array = Q[:, rank:]
+    return basis
 
 
 def _evaluate(problem: Problem, X: Array, V: Array, S: Array, b: Array) -> tuple[Array, float]:
@@ -135,13 +130,12 @@ def _release(
             continue
         # force_j + sum_i theta_i push_ij x_i = 0 in the span of the kink rows
         theta_push = np.linalg.lstsq(X[rows].T, -force[j], rcond=1e-12)[0]
-        low = theta_push - 0.0  # must lie between push (on) and 0 (off): push < 0
-        scale = MULTIPLIER_SLACK * float(np.abs(push[:, j]).max())
-        over = np.maximum(low, push[rows, j] - low)
+        # theta in [0, 1] means theta * push between push (the row wants on) and 0 (off)
+        over = np.maximum(theta_push, push[rows, j] - theta_push)
         k = int(np.argmax(over))
-        if over[k] > scale:
+        if over[k] > MULTIPLIER_SLACK * float(np.abs(push[:, j]).max()):
             kink[rows[k], j] = False
-            on[rows[k], j] = bool(push[rows[k], j] - low[k] > 0 or push[rows[k], j] > 0)
+            on[rows[k], j] = bool(theta_push[k] < push[rows[k], j] or push[rows[k], j] > 0)
     return on, kink
 
 
@@ -151,7 +145,7 @@ def _newton_direction(
     S: Array,
     state: _State,
     on: BoolArray,
-    alive: Array,
+    alive: IntArray,
     bases: list[Array],
     force: Array,
     sizes: Array,
@@ -216,9 +210,9 @@ def _line_search(
     direction: Array,
     db: Array,
 ) -> _State | None:
-    """Backtrack on a common length; a neuron that meets a holding kink stops there and catches it."""
+    """Backtrack on a common length; a neuron that meets a holding kink stops and catches it."""
     Z, dZ = X @ state.V.T, X @ direction.T
-    # rows that start on a kink they were just released from have Z = 0: they do not count as crossing
+    # rows just released from a kink have Z = 0: they do not count as crossing
     signed = np.where(on, Z, -Z)
     closing = np.where(on, -dZ, dZ)
     holding = (push < 0) & ~kink & (closing > 0) & (signed > 0)

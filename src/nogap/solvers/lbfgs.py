@@ -1,8 +1,9 @@
 """Limited-memory BFGS for the slide.
 
-SciPy's routine spends about ten times as long on its own bookkeeping as these small problems take to
+SciPy's routine spends several times as long on its own bookkeeping as these small problems take to
 evaluate, and works in float64 only; both matter in a step that is most of the training time.
-The method is the textbook's (Nocedal and Wright, algorithm 7.4, weak Wolfe line search by bisection).
+The method is the textbook's (Nocedal and Wright, algorithm 7.4; weak Wolfe line search by
+bisection).
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class Master(Protocol):
 
 
 class FreeMaster:
-    """Neurons move freely: sizes, then all weights together, then Newton steps that live on kinks."""
+    """Neurons move freely: sizes, then all weights together, then Newton steps on kinks."""
 
     def __init__(self, problem: Problem, unit: Unit) -> None:
         self.problem, self.unit = problem, unit
@@ -45,9 +45,7 @@ class FreeMaster:
         neurons, V = self._sizes(self._merged(neurons))
         if should_stop() or neurons.count == 0:
             return neurons, V
-        slid = slide(
-            self.problem, self.unit, neurons, SLIDE_STEPS, should_stop, single=self.single
-        )
+        slid = slide(self.problem, self.unit, neurons, SLIDE_STEPS, should_stop, single=self.single)
         return self._best(neurons, V, slid)
 
     def refine(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
@@ -81,7 +79,7 @@ class FreeMaster:
         return fitted.keep(fitted.sizes > 0), V
 
     def _merged(self, neurons: Neurons) -> Neurons:
-        """Neurons with the same mask and output direction become one; never at a higher objective."""
+        """Neurons of the same mask and output direction as one; never at a higher objective."""
         if neurons.count < 2 or not neurons.sizes.all():  # new neurons wait for their first sizes
             return neurons
         Z = self.problem.rows.forward(neurons.directions.T)

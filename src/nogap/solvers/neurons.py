@@ -1,4 +1,4 @@
-"""The neurons that a master works on, in unit form: sizes times unit hidden and output directions."""
+"""The neurons that a master works on: sizes times unit hidden and output directions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from nogap._typing import Array, IntArray
+from nogap._typing import AnyArray, Array, IntArray
 from nogap.problem import Problem
 from nogap.units import Unit
 
@@ -38,9 +38,7 @@ class Neurons:
         C = problem.n_outputs
         b = problem.best_intercept(np.zeros_like(problem.Y))
         d = problem.rows.d
-        return cls(
-            np.zeros((0, d)), np.zeros((0, C)), np.zeros(0), b, np.zeros(0, dtype=np.intp)
-        )
+        return cls(np.zeros((0, d)), np.zeros((0, C)), np.zeros(0), b, np.zeros(0, dtype=np.intp))
 
     @classmethod
     def from_factors(cls, U: Array, A: Array, intercept: Array, gate: IntArray) -> Neurons:
@@ -82,7 +80,7 @@ class Neurons:
     def with_sizes(self, sizes: Array, intercept: Array) -> Neurons:
         return replace(self, sizes=sizes, intercept=intercept)
 
-    def keep(self, index: Array) -> Neurons:
+    def keep(self, index: AnyArray) -> Neurons:
         return Neurons(
             self.directions[index],
             self.outputs[index],

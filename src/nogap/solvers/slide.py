@@ -1,7 +1,7 @@
 """Local descent on hidden and output weights together, from the balanced point.
 
-The weight-decay form ``L + beta/2 sum (||u||^2 + ||a||^2)`` is smooth away from kinks and equals the
-product form at the balanced point, so L-BFGS on it never has to know about the penalty's kink.
+The weight-decay form ``L + beta/2 sum (||u||^2 + ||a||^2)`` is smooth away from kinks and equals
+the product form at the balanced point, so L-BFGS never has to know about the penalty's kink.
 """
 
 from __future__ import annotations

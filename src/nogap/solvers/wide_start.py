@@ -1,7 +1,7 @@
 """A wide random network, trained briefly: where adaptive training starts when beta is small.
 
-A network much wider than the optimum has few bad local minima, and a few hundred float32 steps of it
-cost less than the rounds of pricing that would find the same neurons one by one.
+A network much wider than the optimum has few bad local minima, and a few hundred float32 steps of
+it cost less than the rounds of pricing that would find the same neurons one by one.
 """
 
 from __future__ import annotations

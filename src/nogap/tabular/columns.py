@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 
 from nogap._typing import AnyArray, Array
-from nogap.tabular.table import InputError, Table, parse_number, quoted
+from nogap.tabular.table import InputError, Table, parse_number, quoted, shown
 
 MAX_LEVELS = 200
+# A column of text with this share of numbers is a column of numbers with mistakes.
+MOSTLY = 0.9
+
+TRAINED = "and the model was trained with numbers in this column"
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class NumericColumn:
 
     def encode(self, table: Table) -> Array:
         """Network inputs (n, 1)."""
-        return self.standardise(required_numbers(table, self.name))[:, None]
+        return self.standardise(required_numbers(table, self.name, TRAINED))[:, None]
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,8 @@ class CategoricalColumn:
         for i, cell in enumerate(table.column(self.name)):
             if cell not in index:
                 raise InputError(
-                    f"{table.place(i, self.name)}: {cell!r} is none of the values that the model "
-                    f"was trained with, {quoted(self.levels)}"
+                    f"{table.place(i, self.name)}: {shown(cell)} is none of the values that the "
+                    f"model was trained with, {quoted(self.levels)}"
                 )
             encoded[i, index[cell]] = 1.0
         return encoded
@@ -80,17 +84,18 @@ class CategoricalColumn:
 Column = NumericColumn | CategoricalColumn
 
 
-def required_numbers(table: Table, name: str) -> Array:
+def required_numbers(table: Table, name: str, why: str) -> Array:
     """The column as floats; the first cell that is not a number is an error."""
     values = table.numbers(name)
     if values is None:
         cells = table.column(name)
         wrong = next(i for i, cell in enumerate(cells) if parse_number(cell) is None)
-        raise InputError(
-            f"{table.place(wrong, name)}: {cells[wrong]!r} is not a number, and the column holds "
-            "numbers"
-        )
+        raise InputError(f"{_not_a_number(table, name, wrong)}, {why}")
     return values
+
+
+def _not_a_number(table: Table, name: str, position: int) -> str:
+    return f"{table.place(position, name)}: {shown(table.column(name)[position])} is not a number"
 
 
 def mean_and_scale(values: Array) -> tuple[float, float]:
@@ -132,18 +137,36 @@ def learn_columns(
     return columns
 
 
-def check_levels(table: Table, text_columns: Iterable[str]) -> None:
-    """Refuse text columns that are names or identifiers rather than categories."""
-    for name in text_columns:
+def check_text_columns(table: Table, names: Iterable[str]) -> None:
+    """Refuse text columns that were meant as numbers, or that are identifiers."""
+    for name in names:
+        _refuse_spoiled_numbers(table, name)
         cells = table.column(name)
         count = len(set(cells))
         if count > MAX_LEVELS or (count > 10 and count > table.n_rows / 2):
             odd = next(cell for cell in cells if parse_number(cell) is None)
             raise InputError(
                 f"{table.source}, column {name!r}: {count} different texts in {table.n_rows} rows "
-                f"(such as {odd!r}) are too many for categories; leave the column out with "
+                f"(such as {shown(odd)}) are too many for categories; leave the column out with "
                 f"--drop {name!r}, or make it numeric"
             )
+
+
+def _refuse_spoiled_numbers(table: Table, name: str) -> None:
+    cells = table.column(name)
+    wrong = next(i for i, cell in enumerate(cells) if parse_number(cell) is None)
+    if all(parse_number(cell.replace(",", ".", 1)) is not None for cell in cells):
+        raise InputError(
+            f"{table.place(wrong, name)}: {shown(cells[wrong])} has a comma in it; write numbers "
+            "with a decimal point and without separators of thousands"
+        )
+    numbers = [cell for cell in cells if parse_number(cell) is not None]
+    if len(numbers) >= MOSTLY * len(cells) and len(set(numbers)) > 10:
+        raise InputError(
+            f"{_not_a_number(table, name, wrong)}, but {len(numbers)} of "
+            f"{len(cells)} cells of the column are; correct it, or leave the column out with "
+            f"--drop {name!r}"
+        )
 
 
 def design_matrix(columns: Sequence[Column], table: Table) -> Array:

@@ -124,6 +124,8 @@ class TabularModel:
             arrays, meta = storage.read(path, FORMAT)
         except (OSError, ValueError) as error:
             raise InputError(_explain(path, error)) from None
+        except RuntimeError:  # what zipfile says of archives that it cannot unpack
+            raise InputError(f"{path} is not a nogap model file, or it is damaged") from None
         weights = {
             name.removeprefix("network."): array
             for name, array in arrays.items()

@@ -10,7 +10,7 @@ from nogap._typing import Array, BoolArray, IntArray
 from nogap.tabular.columns import (
     CategoricalColumn,
     Column,
-    check_levels,
+    check_text_columns,
     design_matrix,
     learn_columns,
 )
@@ -51,7 +51,7 @@ def prepare(table: Table, options: FitOptions) -> Prepared:
         raise InputError(f"the target {options.target!r} cannot be left out with --drop")
     features = [n for n in table.names if n != options.target and n not in options.drop]
     if not features:
-        raise InputError(f"{table.source} has no column beside the target {options.target!r}")
+        raise InputError(f"{table.source} has no column left beside the target {options.target!r}")
     if table.n_rows < 2:
         raise InputError(f"{table.source} has one row; training needs two or more")
     table.require_values([*features, options.target])
@@ -70,7 +70,7 @@ def prepare(table: Table, options: FitOptions) -> Prepared:
 
     numbers = {name: table.numbers(name) for name in features}
     text_columns = [name for name, values in numbers.items() if values is None]
-    check_levels(table, text_columns)
+    check_text_columns(table, text_columns)
     held = _split(table, options, classes, text_columns, notes)
     target = learn_target(table, options.target, task, ~held)
     columns = learn_columns(table, numbers, ~held)

@@ -97,11 +97,11 @@ class Table:
             return
         first, name = min((rows[0], name) for name, rows in missing.items())
         cell = self.column(name)[first]
-        shown = f"({cell})" if cell else "(an empty cell)"
+        what = f"({cell})" if cell else "(an empty cell)"
         count = len({i for rows in missing.values() for i in rows})
         total = f"{count} rows lack" if count > 1 else "1 row lacks"
         raise InputError(
-            f"{self.place(first, name)}: the value is missing {shown}; fill it in or remove the "
+            f"{self.place(first, name)}: the value is missing {what}; fill it in or remove the "
             f"row ({total} a value, in {quoted(missing)})"
         )
 
@@ -130,6 +130,11 @@ def quoted(names: Iterable[str], limit: int = 30) -> str:
     names = list(names)
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(repr(name) for name in names[:limit]) + more
+
+
+def shown(cell: str, limit: int = 60) -> str:
+    """A cell for a message, in quotes; a long one is cut short."""
+    return repr(cell if len(cell) <= limit else cell[: limit - 1] + "…")
 
 
 def parse_number(text: str) -> float | None:
@@ -195,7 +200,7 @@ def read_table(path: str | PathLike[str]) -> Table:
             if len(cells) != len(names):
                 raise InputError(
                     f"{source}, row {len(records) + 1} (line {reader.line_num}): "
-                    f"{len(cells)} values where the header names {len(names)} columns"
+                    f"{len(cells)} cells where the header names {len(names)} columns"
                 )
             records.append(cells)
             lines.append(reader.line_num)

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.special import softmax
 
 from nogap._typing import AnyArray, Array, IntArray
-from nogap.tabular.columns import mean_and_scale, required_numbers
-from nogap.tabular.table import InputError, Table, quoted
+from nogap.tabular.columns import TRAINED, mean_and_scale, required_numbers
+from nogap.tabular.table import InputError, Table, quoted, shown
 
 Task = Literal["regression", "classification"]
 
@@ -45,7 +45,7 @@ class RegressionTarget:
         """Targets (n,) in their own units."""
         table.require([self.name], "is the target")
         table.require_values([self.name])
-        return required_numbers(table, self.name)
+        return required_numbers(table, self.name, TRAINED)
 
     def decode(self, outputs: Array) -> Array:
         """Network outputs (n, 1) in the target's units, (n,)."""
@@ -93,7 +93,7 @@ class ClassTarget:
         for i, label in enumerate(labels):
             if label not in index:
                 raise InputError(
-                    f"{table.place(i, self.name)}: {label!r} is none of the model's classes, "
+                    f"{table.place(i, self.name)}: {shown(label)} is none of the model's classes, "
                     f"{quoted(self.classes)}"
                 )
         return np.array([index[label] for label in labels], dtype=np.intp)
@@ -115,7 +115,7 @@ def class_labels(table: Table, name: str, *, numeric: bool) -> list[str]:
     """Class of each row; numbers in one spelling, so that 1 and 1.0 are the same class."""
     if not numeric:
         return list(table.column(name))
-    return [_spell(value) for value in required_numbers(table, name).tolist()]
+    return [_spell(value) for value in required_numbers(table, name, TRAINED).tolist()]
 
 
 def _spell(value: float) -> str:
@@ -147,7 +147,7 @@ def learn_target(table: Table, name: str, task: Task, training: AnyArray) -> Tar
         The target is constant, has text where numbers are needed, or is hardly a set of classes.
     """
     if task == "regression":
-        values = required_numbers(table, name)
+        values = required_numbers(table, name, "as regression needs")
         _refuse_constant(table, name, len(set(values.tolist())))
         mean, scale = mean_and_scale(values[training])
         if scale == 0:
@@ -172,7 +172,7 @@ def _refuse_constant(table: Table, name: str, different: int) -> None:
     if different == 1:
         only = table.column(name)[0]
         raise InputError(
-            f"{table.source}, column {name!r}: the target is {only!r} in every row; there is "
+            f"{table.source}, column {name!r}: the target is {shown(only)} in every row; there is "
             "nothing to learn"
         )
 
