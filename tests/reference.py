@@ -168,23 +168,22 @@ def linear_optimum(X, y, beta, loss="squared", **options):
     return gated_optimum(X, y, beta, loss, patterns=np.ones((1, len(X)), dtype=bool), **options)
 
 
-def solve(objective, constraints, tolerance=1e-11):
-    """Minimum to about nine digits; an inaccurate status raises unless primal and dual still agree."""
+def solve(objective, constraints):
+    """Minimum to nine digits or so; where Clarabel cannot reach 1e-11 it must reach 1e-9."""
     problem = cp.Problem(cp.Minimize(objective), constraints)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        problem.solve(
-            solver=cp.CLARABEL,
-            tol_gap_abs=tolerance,
-            tol_gap_rel=tolerance,
-            tol_feas=tolerance,
-            max_threads=1,
-        )
-    stats = problem.solver_stats.extra_stats
-    primal, dual = stats.obj_val, stats.obj_val_dual
-    if problem.status != cp.OPTIMAL and not abs(primal - dual) <= 1e-8 * max(1e-3, abs(primal)):
-        raise RuntimeError(f"no reference: {problem.status}, primal {primal}, dual {dual}")
-    return float(problem.value)
+    for tolerance in (1e-11, 1e-10, 1e-9):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "may be inaccurate": then the next tolerance is asked for
+            problem.solve(
+                solver=cp.CLARABEL,
+                tol_gap_abs=tolerance,
+                tol_gap_rel=tolerance,
+                tol_feas=tolerance,
+                max_threads=1,
+            )
+        if problem.status == cp.OPTIMAL:
+            return float(problem.value)
+    raise RuntimeError(f"no reference: Clarabel says {problem.status}")
 
 
 # ---------------------------------------------------------------- networks, judged from outside

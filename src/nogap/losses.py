@@ -385,7 +385,8 @@ class Multinomial(Loss):
         P = Y - np.divide(V, weights[:, None], out=np.zeros_like(V), where=weights[:, None] > 0)
         P = P + V.sum(axis=0) / total
         lowest = P.min(axis=0)
-        need = np.where(lowest < 0, -lowest / (frequency - lowest), 0.0)
+        short = lowest < 0
+        need = -lowest[short] / (frequency[short] - lowest[short])
         share = min(1.0, float(need.max(initial=0.0)) * (1 + 1e-9))
         P = np.maximum((1.0 - share) * P + share * frequency, 0.0)
         result: Array = weights[:, None] * (Y - P)

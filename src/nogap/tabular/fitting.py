@@ -26,6 +26,8 @@ from nogap.tabular.target import ClassTarget, Target
 # alpha / alpha_max when the user names no alpha: in between what noisy regression and
 # well-separated classes want.
 DEFAULT_SHARE = 0.025
+# Below this, alpha_max is rounding error: targets are of the order of one.
+NOTHING = 1e-12
 
 Notify = Callable[[str], None]
 Callback = Callable[[Record], object]
@@ -135,7 +137,7 @@ def _alpha(
     X, y = data.X[training], data.y[training]
     beta_max = nogap.beta_max(X, y, loss=data.target.loss, hidden_bias=True, fit_intercept=True)
     largest = float(beta_max) / X.shape[0]
-    if not largest > 0:
+    if largest < NOTHING:
         raise InputError(
             f"{data.table.source}: the columns say nothing about the target; every alpha gives an "
             "empty network"
@@ -222,6 +224,7 @@ def certify_table(
     else:
         notify(f"other data than the model was trained on: {table.n_rows} rows, all of them used")
     weight = model.alpha if alpha is None else alpha
+    notify(f"alpha {weight:.4g}" + (", the model's own" if alpha is None else ""))
     return nogap.certify(
         model.network,
         X,
