@@ -224,12 +224,13 @@ def test_bipartite_graph_in_six_dimensions():
 
 
 def test_order_is_lexicographic_and_repeatable():
-    X = np.vstack([np.zeros(3), random_case(4)[:, :1] * [1.0, 2.0, 3.0], grid(3, 2), -grid(2, 2)])
-    patterns = enumerate_patterns(X)
-    rows = [tuple(row) for row in patterns]
-    assert rows == sorted(rows)
-    assert_array_equal(patterns, enumerate_patterns(X.copy()))
-    assert patterns.dtype == bool
+    a = np.random.default_rng(4).standard_normal((12, 3))
+    for X in (np.vstack([np.zeros(3), -a[:2], a]), np.vstack([grid(3, 2), -grid(2, 2)])):
+        patterns = enumerate_patterns(X)
+        rows = [tuple(row) for row in patterns]
+        assert rows == sorted(rows)
+        assert_array_equal(patterns, enumerate_patterns(X.copy()))
+        assert patterns.dtype == bool
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -243,6 +244,13 @@ def test_patterns_do_not_depend_on_units_or_signs(seed):
     restored = np.empty_like(bits)
     restored[:, order] = bits
     assert as_set(restored) == as_set(enumerate_patterns(X))
+
+
+def test_large_offsets_hide_no_coincidence():
+    """With these offsets all rows lie within an angle of 1e-3, and any tie is at rounding level."""
+    X = np.array([[i, j, k, 1.0] for i in range(3) for j in range(2) for k in range(2)])
+    shifted = X + [2000.0, 30000.0, -500.0, 0.0]
+    assert_array_equal(enumerate_patterns(shifted), enumerate_patterns(X))
 
 
 def test_extreme_magnitudes():
@@ -308,6 +316,22 @@ def test_max_patterns_is_exact_in_general_position():
     assert len(enumerate_patterns(X, max_patterns=92)) == 92
     with pytest.raises(ValueError, match=r"max_patterns=91.*between 92 and 92 cells\. Raise"):
         enumerate_patterns(X, max_patterns=91)
+
+
+def test_parallel_rows_are_one_hyperplane():
+    X = np.random.default_rng(0).standard_normal((10, 3))
+    X = np.vstack([X, -2.0 * X, 3.0 * X[:4], np.zeros((2, 3))])
+    assert len(enumerate_patterns(X, max_patterns=92)) == 92
+    with pytest.raises(ValueError, match="its 10 distinct hyperplanes of rank 3 "):
+        enumerate_patterns(X, max_patterns=91)
+
+
+def test_fewest_cells_for_the_rank_are_not_refused():
+    """A pencil of planes and one more plane have the fewest cells of all: 2^(r-1) (m - r + 2)."""
+    X = np.array([[np.cos(t), np.sin(t), 0.0] for t in range(9)] + [[0.0, 0.0, 1.0]])
+    assert len(enumerate_patterns(X, max_patterns=36)) == 36
+    with pytest.raises(ValueError, match="max_patterns=35"):
+        enumerate_patterns(X, max_patterns=35)
 
 
 def test_max_patterns_counts_degenerate_data_instead_of_predicting():
@@ -412,10 +436,12 @@ def test_sampling_is_repeatable_and_extends():
 
 def test_samples_follow_the_gaussian_gates():
     """A cell is drawn first with the probability of its angle."""
-    X = np.array([[1.0, 0.0], [np.cos(0.3), np.sin(0.3)]])
-    first = [sample_patterns(X, 1, random_state=seed)[0] for seed in range(2000)]
-    differ = np.mean([row[0] != row[1] for row in first])
-    assert differ == pytest.approx(0.3 / np.pi, abs=0.025)
+    X = np.array([[1.0, 0.0], [0.0, 1.0], [np.cos(0.3), np.sin(0.3)]])
+    first = [sample_patterns(X, 1, random_state=seed)[0] @ [4, 2, 1] for seed in range(2000)]
+    found = np.bincount(first, minlength=8) / 2000
+    wedge, square, rest = 0.3 / (2 * np.pi), 0.25, 0.25 - 0.3 / (2 * np.pi)
+    expected = [square, 0, rest, wedge, wedge, rest, 0, square]
+    np.testing.assert_allclose(found, expected, atol=0.04)
 
 
 def test_bad_sampling_arguments_are_refused():
@@ -452,9 +478,22 @@ def test_gates_of_repeated_patterns_and_thin_cells():
     assert find_gates(X, patterns[:0]).shape == (0, 3)
 
 
-def test_gates_have_a_large_margin():
-    gates = find_gates([[1.0, 0.0], [0.0, 1.0]], [[True, True]])
-    np.testing.assert_allclose(gates, [[0.5**0.5, 0.5**0.5]], rtol=1e-9)
+def test_gates_have_the_largest_margin():
+    X = np.random.default_rng(6).standard_normal((8, 3))
+    patterns, drawn = sample_patterns(X, 20, random_state=0, return_gates=True)
+    lines = distinct_lines(X)
+
+    def margins(gates):
+        g = gates @ np.linalg.pinv(lines.lift).T
+        return np.abs(g @ lines.normals.T).min(axis=1) / np.abs(g).sum(axis=1)
+
+    best = margins(find_gates(X, patterns))
+    assert (best >= margins(drawn) - 1e-12).all()
+    rng = np.random.default_rng(0)
+    for pattern, margin in zip(patterns, best, strict=True):
+        gates = rng.standard_normal((2000, 3))
+        inside = ((gates @ X.T > 0) == pattern).all(axis=1)
+        assert (margins(gates[inside]) <= margin + 1e-9).all()
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,7 @@ def _tolerance(tol: Any) -> float:
 
 
 def _searches(problem: Problem, rng: np.random.Generator) -> list[Oracle]:
-    return [SearchOracle(problem.rows, rng, n_seeds) for n_seeds in SEEDS]
+    return [SearchOracle(problem.rows, rng, n_seeds, problem.beta) for n_seeds in SEEDS]
 
 
 def _adaptive(problem: Problem, unit: Unit, limits: Limits, rng: np.random.Generator) -> _Plan:
@@ -206,7 +206,7 @@ def _all_patterns(problem: Problem, unit: Unit, limits: Limits, rng: np.random.G
         listed = enumerate_patterns(_dense(problem))
         oracle = PatternOracle(problem.rows, listed, kind="exact")
         return _Plan(unit, [oracle], ConeMaster(problem, listed), limits, accepts_start=False)
-    oracles: list[Oracle] = [SearchOracle(problem.rows, rng, SEEDS[0]), ExactOracle(problem.rows)]
+    oracles = [_searches(problem, rng)[0], ExactOracle(problem.rows)]
     return _Plan(unit, oracles, FreeMaster(problem, unit), limits, rng=rng)
 
 

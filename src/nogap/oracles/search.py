@@ -11,6 +11,8 @@ from nogap.oracles.polish import polish
 from nogap.rows import Rows
 
 ASCENT_STEPS = 40
+ROUGH_MARGIN = 1.0 + 1e-4  # a candidate counts as better than beta from here on
+ALWAYS_POLISHED = 4
 DISTURBANCE = (0.2, 1.0)  # size of the noise added to an active direction of norm 1
 GROW, SHRINK = 1.6, 0.4  # step per candidate, after a success and after a failure
 
@@ -23,13 +25,23 @@ class SearchOracle:
     rows : Rows
     rng : numpy Generator
     n_seeds : int
-        Random starts of a call (twice: Gaussian directions and gradients of random patterns).
+        Half the number of starts of a call.
+    threshold : float
+        beta: candidates beyond it improve the network, and enough of them end a call early.
+        Infinite for the best estimate of q(V).
     """
 
-    def __init__(self, rows: Rows, rng: np.random.Generator, n_seeds: int = 50) -> None:
+    def __init__(
+        self,
+        rows: Rows,
+        rng: np.random.Generator,
+        n_seeds: int = 50,
+        threshold: float = np.inf,
+    ) -> None:
         self.rows = rows
         self.rng = rng
         self.n_seeds = n_seeds
+        self.threshold = threshold
         self._dense: Array | None = None
 
     def price(
@@ -118,18 +130,29 @@ class SearchOracle:
         return values, S, G
 
     def _polished(self, V: Array, rough: Candidates, count: int) -> Candidates:
+        """Exact local maxima of the best candidates, until enough of them exceed the threshold.
+
+        When the rough values exceed it already, a few are polished for the certificate's sake; the
+        descent that follows moves the others to their maxima anyway.
+        """
+        enough = int(np.sum(rough.values > self.threshold * ROUGH_MARGIN)) >= count
+        directions, values = rough.directions.copy(), rough.values.copy()
+        for k in range(rough.values.size):
+            if enough and k >= ALWAYS_POLISHED:
+                break
+            directions[k], values[k] = self._polish(V, rough.directions[k])
+            enough = enough or int(np.sum(values > self.threshold * ROUGH_MARGIN)) >= count
+        return distinct(Candidates.ungated(directions, values), count)
+
+    def _polish(self, V: Array, u: Array) -> tuple[Array, float]:
+        """Local maximum near u; with several outputs the output direction takes turns with it."""
         if self._dense is None:
             self._dense = self.rows.take(np.arange(self.rows.n))
         X = self._dense
-        directions = np.zeros_like(rough.directions)
-        values = np.zeros_like(rough.values)
-        for k, u in enumerate(rough.directions):
-            for _ in range(1 if V.shape[1] == 1 else 3):
-                s = V.T @ np.maximum(X @ u, 0.0)
-                size = float(np.linalg.norm(s))
-                if size == 0:
-                    break
-                u, _ = polish(X, V @ (s / size), u)
-            directions[k] = u
-            values[k] = float(np.linalg.norm(V.T @ np.maximum(X @ u, 0.0)))
-        return distinct(Candidates.ungated(directions, values), count)
+        for _ in range(1 if V.shape[1] == 1 else 3):
+            s = V.T @ np.maximum(X @ u, 0.0)
+            size = float(np.linalg.norm(s))
+            if size == 0:
+                break
+            u, _ = polish(X, V @ (s / size), u)
+        return u, float(np.linalg.norm(V.T @ np.maximum(X @ u, 0.0)))

@@ -100,7 +100,8 @@ def at_most(share: float) -> str:
     value = max(100 * share, 1e-4)
     step = 10.0 ** (math.floor(math.log10(value)) - 1)
     steps = math.ceil(value / step * (1 - 1e-12))
-    return f"{steps * step:.{max(0, -round(math.log10(step)))}f}".rstrip("0").rstrip(".") + " %"
+    shown = f"{steps * step:.{max(0, -round(math.log10(step)))}f}"
+    return (shown.rstrip("0").rstrip(".") if "." in shown else shown) + " %"
 
 
 def score(value: float) -> str:
