@@ -195,7 +195,7 @@ def test_grid_with_ones_has_150_patterns():
     assert max_pattern_count(15, 3) == 212
     # A fine grid of gates happens to meet every cell.
     slopes = np.meshgrid(
-        np.arange(-4.15, 4.2, 0.1), np.arange(-4.25, 4.3, 0.1), np.arange(-12.5, 12.6, 0.2)
+        np.arange(-4.15, 4.2, 0.3), np.arange(-4.25, 4.3, 0.3), np.arange(-12.5, 12.6, 0.2)
     )
     drawn = np.unique(np.packbits(X @ np.reshape(slopes, (3, -1)) > 0, axis=0), axis=1)
     assert_array_equal(np.unpackbits(drawn, axis=0, count=15).T, patterns)
@@ -246,11 +246,13 @@ def test_patterns_do_not_depend_on_units_or_signs(seed):
     assert as_set(restored) == as_set(enumerate_patterns(X))
 
 
-def test_large_offsets_hide_no_coincidence():
-    """With these offsets all rows lie within an angle of 1e-3, and any tie is at rounding level."""
+@pytest.mark.parametrize("offset", [(2000, 30000, -500, 0), (10000, 30000, 10000, 0)])
+def test_large_offsets_hide_no_coincidence(offset):
+    """All rows are then nearly parallel, and their condition number is 1e8."""
     X = np.array([[i, j, k, 1.0] for i in range(3) for j in range(2) for k in range(2)])
-    shifted = X + [2000.0, 30000.0, -500.0, 0.0]
-    assert_array_equal(enumerate_patterns(shifted), enumerate_patterns(X))
+    patterns = enumerate_patterns(X + np.array(offset))
+    assert_array_equal(patterns, enumerate_patterns(X))
+    assert_realised(X + np.array(offset), patterns, find_gates(X + np.array(offset), patterns))
 
 
 def test_extreme_magnitudes():
@@ -352,10 +354,10 @@ def test_max_patterns_counts_degenerate_data_instead_of_predicting():
     ids=["wide", "generic", "degenerate", "integers", "plane"],
 )
 def test_max_patterns_refuses_quickly(X):
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ValueError, match="more activation patterns than max_patterns=1,000"):
         enumerate_patterns(X, max_patterns=1000)
-    assert time.perf_counter() - start < 5.0
+    assert time.process_time() - start < 5.0
 
 
 def test_more_patterns_than_memory_are_refused_by_default():

@@ -48,7 +48,7 @@ def regression(tmp_path_factory):
     path = tmp_path_factory.mktemp("houses") / "houses.csv"
     write(path, csv_text(HEADER, houses()))
     table = read_table(path)
-    return path, table, fit_table(table, FitOptions("price", tol=1e-2, max_time=5))
+    return path, table, fit_table(table, FitOptions("price", tol=1e-2, max_time=60))
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def classification(tmp_path_factory):
     path = tmp_path_factory.mktemp("houses") / "kinds.csv"
     write(path, csv_text(HEADER, houses()))
     table = read_table(path)
-    return path, table, fit_table(table, FitOptions("kind", tol=1e-2, max_time=5))
+    return path, table, fit_table(table, FitOptions("kind", tol=1e-2, max_time=60))
 
 
 # -- reading ---------------------------------------------------------------------------------
@@ -160,8 +160,10 @@ UNFIT = [
     (
         "a,y\n1,2\n,3\n?,\n",
         {},
-        ("row 2 (line 3), column 'a': the value is missing (an empty cell); fill it in or remove "
-        "the row (2 rows lack a value, in 'a', 'y')"),
+        (
+            "row 2 (line 3), column 'a': the value is missing (an empty cell); fill it in or remove "
+            "the row (2 rows lack a value, in 'a', 'y')"
+        ),
     ),
     ("a,y\n1,2\n2,null\n", {}, "column 'y': the value is missing (null)"),
     ("a,y\n1,2\n2,2\n", {}, "column 'y': the target is '2' in every row"),
@@ -345,7 +347,7 @@ def test_two_classes_use_the_logistic_function(tmp_path):
     rng = np.random.default_rng(0)
     rows = [[x, "yes" if x > 0 else "no"] for x in rng.normal(size=40).round(3)]
     table = table_of(tmp_path, csv_text(["a", "y"], rows))
-    model = fit_table(table, FitOptions("y", tol=1e-2, max_time=5)).model
+    model = fit_table(table, FitOptions("y", tol=1e-2, max_time=60)).model
     f = model.network.predict(model.encode(table))
     probabilities = model.predict_proba(table)
     np.testing.assert_allclose(probabilities[:, 1], 1 / (1 + np.exp(-f)), rtol=1e-9)
@@ -462,7 +464,7 @@ def test_incomplete_and_newer_model_files(regression, tmp_path, monkeypatch, cha
 
 def test_the_same_seed_gives_the_same_model(regression, tmp_path):
     _, table, result = regression
-    again = fit_table(table, FitOptions("price", tol=1e-2, max_time=5))
+    again = fit_table(table, FitOptions("price", tol=1e-2, max_time=60))
     result.model.save(tmp_path / "a.nogap")
     again.model.save(tmp_path / "b.nogap")
     assert (tmp_path / "a.nogap").read_bytes() == (tmp_path / "b.nogap").read_bytes()

@@ -194,8 +194,8 @@ def _searches(problem: Problem, rng: np.random.Generator) -> list[Oracle]:
 def _adaptive(problem: Problem, unit: Unit, limits: Limits, rng: np.random.Generator) -> _Plan:
     oracles = _searches(problem, rng)
     if certification.exact_is_cheap(problem):
-        oracles = [oracles[0], ExactOracle(problem.rows)]
         limits = replace(limits, tol=min(limits.tol, PROVED_TOLERANCE))
+        oracles = [oracles[0], ExactOracle(problem.rows, precision=1e-3 * limits.tol)]
     return _Plan(unit, oracles, FreeMaster(problem, unit), limits, rng=rng)
 
 

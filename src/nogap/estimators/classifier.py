@@ -50,10 +50,10 @@ class ReLUClassifier(ClassifierMixin, ReLUEstimator):
 
     Parameters
     ----------
-    alpha : float, default=0.01
+    alpha : float, default=0.003
         Weight of the penalty; larger values give smaller networks.  The default suits features of
-        unit variance: there it is some tens of times below the value above which the network is
-        a constant.
+        unit variance: there it is about a hundredth of the value above which the network is a
+        constant, and was best or close to it in cross-validated log loss on six small data sets.
     loss : {"logistic", "squared_hinge", "hinge", "squared"}, default="logistic"
         Only "logistic" gives probabilities.
     class_weight : dict or "balanced", default=None
@@ -145,7 +145,7 @@ class ReLUClassifier(ClassifierMixin, ReLUEstimator):
 
     def __init__(
         self,
-        alpha: float = 0.01,
+        alpha: float = 0.003,
         *,
         loss: str = "logistic",
         class_weight: Mapping[Any, float] | str | None = None,

@@ -36,7 +36,7 @@ class ReLURegressor(RegressorMixin, ReLUEstimator):
     alpha : float, default=0.01
         Weight of the penalty; larger values give smaller networks.  The default suits features
         and a target of unit variance: there it is some tens of times below the value above which
-        the network is a constant.
+        the network is a constant, and was between the best values for a clean and a noisy target.
     loss : {"squared", "huber"} or Huber, default="squared"
         Half the squared error, or Huber's loss, which is linear beyond an error of 1; another
         bend is chosen by an object, ``nogap.losses.Huber(delta)``.

@@ -10,7 +10,7 @@ solved exactly.
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import lsq_linear, nnls
+from scipy.optimize import nnls
 
 from nogap._typing import Array, BoolArray
 
@@ -42,18 +42,6 @@ def sweep(
             new = np.clip(coefficients[:, j] - sign * slope / norms[j], 0.0, upper[j])
             residual += np.multiply.outer(sign * (new - coefficients[:, j]), generators[j])
         coefficients[:, j] = new
-
-
-def zonotope_distance(centre: Array, generators: Array, upper: Array) -> Array:
-    """Exact residual (d,) of ``min ||c - B' lam||, 0 <= lam <= upper`` (bounded least squares)."""
-    used = upper > 0
-    if not used.any():
-        return centre
-    B = (generators[used] * upper[used, None]).T
-    solved = lsq_linear(B, centre, bounds=(0.0, 1.0), method="bvls", tol=1e-14)
-    lam = np.clip(solved.x, 0.0, 1.0)
-    residual: Array = centre - B @ lam
-    return residual
 
 
 def cone_projection(centre: Array, generators: Array) -> Array:

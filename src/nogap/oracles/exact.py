@@ -15,13 +15,14 @@ import numpy as np
 from nogap._typing import Array, BoolArray
 from nogap.certificate import Correlation
 from nogap.oracles.base import Candidates, distinct, empty
-from nogap.oracles.box_distance import sweep, zonotope_distance
+from nogap.oracles.bounded_least_squares import bounded_least_squares
+from nogap.oracles.box_distance import sweep
 from nogap.patterns import enumerate_patterns
 from nogap.problem import EPS
 from nogap.rows import Rows
 
-SWEEPS = 12
-PRUNE_TOLERANCE = 1e-10  # relative; what is pruned is within this of the value returned
+FEWEST_SWEEPS, MOST_SWEEPS = 5, 60
+FEW_CELLS = 64  # so many cells are solved one by one
 
 
 class ExactOracle:
@@ -32,11 +33,16 @@ class ExactOracle:
     rows : Rows
     max_patterns : int
         Budget of patterns of the positive rows; beyond it a ``ValueError`` is raised.
+    precision : float
+        The value returned is at most this much (relatively) above the largest correlation.
     """
 
-    def __init__(self, rows: Rows, max_patterns: int | None = None) -> None:
+    def __init__(
+        self, rows: Rows, max_patterns: int | None = None, precision: float = 1e-10
+    ) -> None:
         self.X = rows.take(np.arange(rows.n))
         self.max_patterns = max_patterns
+        self.precision = precision
         self._cells: dict[bytes, BoolArray] = {}
 
     def price(
@@ -64,60 +70,92 @@ class ExactOracle:
         return self._cells[key]
 
     def _one_sign(self, v: Array, count: int) -> tuple[Candidates, float]:
-        """Candidates, and a rigorous upper bound of max v' relu(X u) within the tolerance."""
+        """Candidates, and a rigorous upper bound of max v' relu(X u) within the precision."""
         X, positive = self.X, v > 0
-        d = X.shape[1]
         if not positive.any():
-            return empty(d), 0.0
-        rounding = 8 * EPS * (X.shape[0] + d) * float(np.abs(v) @ np.linalg.norm(X, axis=1))
-        A, B = v[positive, None] * X[positive], X[v < 0]
-        upper = -v[v < 0]
-        centres = self._patterns(positive).astype(np.float64) @ A
-        residual = centres.copy()
-        lam = np.zeros((centres.shape[0], B.shape[0]))
-        alive = np.arange(centres.shape[0])
-        best_directions, best_values = np.zeros((0, d)), np.zeros(0)
-        pruned = 0.0
-        for _ in range(SWEEPS):
-            sweep(residual, lam, None, B, upper)
-            norms = np.linalg.norm(residual, axis=1)
-            order = np.argsort(-norms)[: max(4 * count, 32)]
-            directions, values = _values(X, v, residual[order])
-            merged = distinct(
-                Candidates.ungated(
-                    np.concatenate([best_directions, directions]),
-                    np.concatenate([best_values, values]),
-                ),
-                max(count, 8),
-            )
-            best_directions, best_values = merged.directions, merged.values
-            keep = norms > merged.best * (1 + PRUNE_TOLERANCE)
-            pruned = max(pruned, float(norms[~keep].max(initial=0.0)))
-            residual, lam, alive = residual[keep], lam[keep], alive[keep]
-            if alive.size == 0:
+            return empty(X.shape[1]), 0.0
+        rounding = 8 * EPS * sum(X.shape) * float(np.abs(v) @ np.linalg.norm(X, axis=1))
+        cells = _Cells(X, v, positive, self._patterns(positive))
+        best = empty(X.shape[1])
+        bound = 0.0  # upper bound over the cells that were dropped
+        for sweeps in range(MOST_SWEEPS):
+            cells.sweep()
+            best = _merged(best, cells.attained(4 * max(count, 8)), max(count, 8))
+            bound = max(bound, cells.drop(best.best * (1 + self.precision)))
+            if cells.count == 0 or (sweeps >= FEWEST_SWEEPS and cells.count <= FEW_CELLS):
                 break
-        # what the sweeps leave open is solved exactly, the largest bound first
-        best = float(best_values.max(initial=0.0))
-        leftover, solved_best = pruned, best
-        for k in np.argsort(-np.linalg.norm(residual, axis=1)):
-            bound = float(np.linalg.norm(residual[k]))
-            if bound <= solved_best * (1 + PRUNE_TOLERANCE):
-                leftover = max(leftover, bound)
-                break
-            r = zonotope_distance(centres[alive[k]], B, upper)
-            leftover = max(leftover, min(bound, float(np.linalg.norm(r))))
-            direction, value = _values(X, v, r[None])
-            best_directions = np.concatenate([best_directions, direction])
-            best_values = np.concatenate([best_values, value])
-            solved_best = max(solved_best, float(value.max(initial=0.0)))
-        candidates = distinct(Candidates.ungated(best_directions, best_values), count)
-        return candidates, max(leftover, solved_best) + rounding
+        while cells.count:  # what the sweeps leave open is solved exactly, largest bound first
+            norm, found = cells.solve_largest()
+            best = _merged(best, found, max(count, 8))
+            bound = max(bound, norm, cells.drop(best.best * (1 + self.precision)))
+        return best.take(np.arange(min(count, best.values.size))), max(bound, best.best) + rounding
 
 
-def _values(X: Array, v: Array, residuals: Array) -> tuple[Array, Array]:
+class _Cells:
+    """Sums over the cells of the positive rows, less the best share of the negative rows."""
+
+    def __init__(self, X: Array, v: Array, positive: BoolArray, patterns: BoolArray) -> None:
+        self.X, self.v, self.positive, self.patterns = X, v, positive, patterns
+        self.residual = patterns.astype(np.float64) @ (v[positive, None] * X[positive])
+        self.B, self.upper = X[v < 0], -v[v < 0]
+        self.lam = np.zeros((patterns.shape[0], self.B.shape[0]))
+        self.best: float = np.inf
+
+    @property
+    def count(self) -> int:
+        return int(self.patterns.shape[0])
+
+    def sweep(self) -> None:
+        sweep(self.residual, self.lam, None, self.B, self.upper)
+
+    def attained(self, most: int) -> Candidates:
+        """The directions of the largest residuals, with the correlations they really have."""
+        order = np.argsort(-np.linalg.norm(self.residual, axis=1), kind="stable")[:most]
+        return _values(self.X, self.v, self.residual[order])
+
+    def drop(self, threshold: float) -> float:
+        """Forget the cells whose bound is at most the threshold; the largest bound among them."""
+        norms = np.linalg.norm(self.residual, axis=1)
+        keep = norms > threshold
+        self._keep(keep)
+        return float(norms[~keep].max(initial=0.0))
+
+    def solve_largest(self) -> tuple[float, Candidates]:
+        """Solve the cell with the largest bound exactly and forget it."""
+        k = int(np.argmax(np.linalg.norm(self.residual, axis=1)))
+        lam = np.zeros(self.v.size)
+        lam[self.positive] = self.patterns[k]
+        negative = self.v < 0
+        lam[negative] = self.lam[k] / self.upper
+        inside = negative & (lam > 1e-9) & (lam < 1 - 1e-9)
+        few = np.flatnonzero(inside)[: self.X.shape[1]]
+        free = np.zeros_like(inside)
+        free[few] = True
+        lam[inside & ~free] = np.round(lam[inside & ~free])  # every fixed one sits on a bound
+        solved = np.clip(bounded_least_squares(self.X, self.v, negative, lam, free), 0.0, 1.0)
+        r = self.X.T @ (self.v * solved)
+        self._keep(np.arange(self.count) != k)
+        return float(np.linalg.norm(r)), _values(self.X, self.v, r[None])
+
+    def _keep(self, keep: BoolArray) -> None:
+        self.patterns, self.residual, self.lam = (
+            self.patterns[keep],
+            self.residual[keep],
+            self.lam[keep],
+        )
+
+
+def _merged(first: Candidates, second: Candidates, count: int) -> Candidates:
+    together = Candidates.ungated(
+        np.concatenate([first.directions, second.directions]),
+        np.concatenate([first.values, second.values]),
+    )
+    return distinct(together, count)
+
+
+def _values(X: Array, v: Array, residuals: Array) -> Candidates:
     """Unit directions of the residuals and the correlation each really attains."""
     norms = np.linalg.norm(residuals, axis=1)
     used = norms > 0
     directions = residuals[used] / norms[used, None]
-    values = v @ np.maximum(X @ directions.T, 0.0)
-    return directions, values
+    return Candidates.ungated(directions, v @ np.maximum(X @ directions.T, 0.0))

@@ -15,8 +15,8 @@ from nogap._validation import check_matrix
 #: Relative tolerance of every rank, parallelism and coincidence decision, on rows of norm 1.
 TOLERANCE = 1e-10
 
-# Whitening may stretch a direction by this much; more would turn rounding into coincidences missed.
-_MAX_STRETCH = 1e5
+# Rounding error of whitened rows, for each unit of the condition number of the rows.
+_ROUNDING = 8 * float(np.finfo(np.float64).eps)
 
 
 def as_data(X: ArrayLike) -> Array:
@@ -57,6 +57,7 @@ class Lines:
     Sample i lies on line `line[i]`, with the opposite orientation where `flipped[i]`; `zero[i]`
     marks rows without a hyperplane. A vector g (r,) in the coordinates of `normals` is the gate
     `lift @ g` (d,) of the data: x_i^T (lift @ g) is a positive multiple of ± normals[line[i]] @ g.
+    `tolerance` is `TOLERANCE`, or the rounding error of `normals` where that is larger.
     """
 
     normals: Array  # (m, r)
@@ -65,6 +66,7 @@ class Lines:
     flipped: BoolArray  # (n,)
     zero: BoolArray  # (n,)
     lift: Array  # (d, r)
+    tolerance: float
 
     @property
     def rank(self) -> int:
@@ -97,10 +99,11 @@ def distinct_lines(X: Array) -> Lines:
     line[used], flipped[used] = labels, flips
     basis, singular_values = _row_space(Z[representatives])
     # Rows that are all alike, as with a large offset, have tiny angles; whitened rows have not.
-    floor = singular_values.max(initial=0.0) / _MAX_STRETCH
-    whitening = basis / np.maximum(singular_values, floor)
+    whitening = basis / singular_values
     normals = unit_rows(Z[representatives] @ whitening)
-    return Lines(normals, representatives, line, flipped, zero, lift=whitening)
+    condition = singular_values[0] / singular_values[-1] if singular_values.size else 1.0
+    tolerance = max(TOLERANCE, _ROUNDING * float(condition))
+    return Lines(normals, representatives, line, flipped, zero, whitening, tolerance)
 
 
 def numerical_rank(X: ArrayLike) -> int:

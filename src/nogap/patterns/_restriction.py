@@ -34,7 +34,7 @@ _BLOCK = 1 << 20  # numbers in the largest array of a block
 _FRACTION = (3.0 - np.sqrt(5.0)) / 2.0
 
 
-def restriction_cells(normals: Array) -> Iterator[BoolArray]:
+def restriction_cells(normals: Array, tolerance: float = TOLERANCE) -> Iterator[BoolArray]:
     """Yield cells in blocks of bits (b, m) for distinct unit rows `normals` (m, r).
 
     The blocks hold at least one of each pair of opposite cells, and often both or one twice; but
@@ -43,36 +43,36 @@ def restriction_cells(normals: Array) -> Iterator[BoolArray]:
     lines, rank = normals.shape
     # A space with directions that no hyperplane cuts has the same cells.
     padded = np.hstack([normals, np.zeros((lines, max(0, 3 - rank)))])
-    for signs in _cells(padded, np.arange(lines)):
+    for signs in _cells(padded, np.arange(lines), tolerance):
         yield signs > 0
 
 
-def _cells(T: Array, active: IntArray) -> Iterator[SignArray]:
+def _cells(T: Array, active: IntArray, tolerance: float) -> Iterator[SignArray]:
     """Signs of cells, each up to opposites at least once, found hyperplane by hyperplane."""
     if T.shape[1] == 3:
-        yield from _cells_of_space(T, active)
+        yield from _cells_of_space(T, active, tolerance)
         return
     for i, row in enumerate(active):
         normal = T[row]
         restricted = T @ complement_basis(normal)
-        contained = np.linalg.norm(restricted, axis=1) <= TOLERANCE
+        contained = np.linalg.norm(restricted, axis=1) <= tolerance
         if contained[active[:i]].any():
             continue  # this hyperplane is already there and cuts nothing
         restricted[contained] = 0.0
-        below = _distinct_cells(unit_rows(restricted), active[:i])
+        below = _distinct_cells(unit_rows(restricted), active[:i], tolerance)
         above = below.copy()
         side = np.sign(T[contained] @ normal).astype(np.int8)
         above[:, contained], below[:, contained] = side, -side
         yield np.concatenate([above, below])
 
 
-def _distinct_cells(T: Array, active: IntArray) -> SignArray:
+def _distinct_cells(T: Array, active: IntArray, tolerance: float) -> SignArray:
     """Signs of the cells (h, n), each up to opposites exactly once."""
     if active.size <= T.shape[1]:
         normals = T[active]
-        if active.size == 0 or np.linalg.svd(normals, compute_uv=False)[-1] > TOLERANCE:
+        if active.size == 0 or np.linalg.svd(normals, compute_uv=False)[-1] > tolerance:
             return _orthants(T, active)
-    cells = np.concatenate(list(_cells(T, active)))
+    cells = np.concatenate(list(_cells(T, active, tolerance)))
     cells *= cells[:, active[:1]]
     return cells[first_occurrences(np.packbits(cells[:, active] > 0, axis=1))]
 
@@ -92,7 +92,7 @@ def _orthants(T: Array, active: IntArray) -> SignArray:
     return cells
 
 
-def _cells_of_space(T: Array, active: IntArray) -> Iterator[SignArray]:
+def _cells_of_space(T: Array, active: IntArray, tolerance: float) -> Iterator[SignArray]:
     """Signs of cells in three dimensions, where all restrictions are planes: no recursion."""
     normals = T[active]
     first, second = _plane_bases(normals)  # (k, 3) each: bases of the planes x_i^T u = 0
@@ -100,10 +100,10 @@ def _cells_of_space(T: Array, active: IntArray) -> Iterator[SignArray]:
     for start in range(0, active.size, step):
         stop = min(start + step, active.size)
         one, two = first[start:stop], second[start:stop]
-        contained = np.hypot(one @ T.T, two @ T.T) <= TOLERANCE  # (b, n)
+        contained = np.hypot(one @ T.T, two @ T.T) <= tolerance  # (b, n)
         heights = np.where(contained, normals[start:stop] @ T.T, 0.0)
         sides = np.sign(heights).astype(np.int8)
-        plane, angle = _sectors(one @ normals[:stop].T, two @ normals[:stop].T)
+        plane, angle = _sectors(one @ normals[:stop].T, two @ normals[:stop].T, tolerance)
         for where in range(0, plane.size, step):
             i, turn = plane[where : where + step], angle[where : where + step, None]
             witnesses = np.cos(turn) * one[i] + np.sin(turn) * two[i]
@@ -118,7 +118,7 @@ def _plane_bases(normals: Array) -> tuple[Array, Array]:
     return first, np.cross(normals, first)
 
 
-def _sectors(first: Array, second: Array) -> tuple[IntArray, Array]:
+def _sectors(first: Array, second: Array, tolerance: float) -> tuple[IntArray, Array]:
     """Planes and angles of one witness in each sector, up to opposites, of each plane.
 
     The rows of the two matrices (b, k) are the last b planes of k; the earlier hyperplane j cuts
@@ -126,7 +126,7 @@ def _sectors(first: Array, second: Array) -> tuple[IntArray, Array]:
     """
     planes, count = first.shape
     earlier = np.tri(planes, count, count - planes - 1, dtype=bool)
-    repeated = (earlier & (np.hypot(first, second) <= TOLERANCE)).any(axis=1, keepdims=True)
+    repeated = (earlier & (np.hypot(first, second) <= tolerance)).any(axis=1, keepdims=True)
     cuts = np.where(earlier, np.mod(np.arctan2(second, first) + np.pi / 2, np.pi), np.inf)
     if planes == count:
         cuts[0, 0] = 0.0  # nothing cuts the very first plane: any cut gives its one witness
@@ -136,6 +136,6 @@ def _sectors(first: Array, second: Array) -> tuple[IntArray, Array]:
     following[np.arange(planes), last] = cuts[:, 0] + np.pi
     with np.errstate(invalid="ignore"):
         gaps = following - cuts  # inf - inf behind the last cut
-    kept = np.isfinite(gaps) & (gaps > TOLERANCE) & ~repeated
+    kept = np.isfinite(gaps) & (gaps > tolerance) & ~repeated
     plane, sector = np.nonzero(kept)
     return plane, cuts[plane, sector] + _FRACTION * gaps[plane, sector]

@@ -32,7 +32,7 @@ class NotSimpleError(Exception):
     """The arrangement is not in general position, or too near to it to tell."""
 
 
-def simple_cells(normals: Array) -> Iterator[BoolArray]:
+def simple_cells(normals: Array, tolerance: float = TOLERANCE) -> Iterator[BoolArray]:
     """Yield the cells, one of each opposite pair, in blocks of bits (b, m).
 
     `normals` (m, r) are unit rows of rank r. Raises NotSimpleError as soon as r + 1 hyperplanes or
@@ -48,27 +48,27 @@ def simple_cells(normals: Array) -> Iterator[BoolArray]:
         objective = unit_rows(generator.standard_normal((1, dimension)))[0]
         for subsets in _subsets(lines - 1, dimension):
             bits = np.ones((len(subsets), lines), dtype=bool)
-            bits[:, :-1] = _lowest_cells(slopes, heights, subsets, objective)
+            bits[:, :-1] = _lowest_cells(slopes, heights, subsets, objective, tolerance)
             yield bits
         seen = unit_rows(
             np.column_stack([-slopes @ objective, slopes @ complement_basis(objective)])
         )
         heights, slopes = seen[:, 0], seen[:, 1:]
-    if np.abs(heights).min() <= TOLERANCE:
+    if np.abs(heights).min() <= tolerance:
         raise NotSimpleError
     yield np.append(heights > 0, True)[None, :]
 
 
-def is_simple(normals: Array) -> bool:
+def is_simple(normals: Array, tolerance: float = TOLERANCE) -> bool:
     """Whether every r of the m unit rows `normals` (m, r), m >= r, are independent."""
     lines, rank = normals.shape
     if lines == rank:
-        return bool(np.linalg.svd(normals, compute_uv=False)[-1] > TOLERANCE)
+        return bool(np.linalg.svd(normals, compute_uv=False)[-1] > tolerance)
     heights, slopes = _section(normals)
     objective = unit_rows(np.random.default_rng(0).standard_normal((1, rank - 1)))[0]
     try:
         for subsets in _subsets(lines - 1, rank - 1):
-            _lowest_cells(slopes, heights, subsets, objective)
+            _lowest_cells(slopes, heights, subsets, objective, tolerance)
     except NotSimpleError:
         return False
     return True
@@ -80,7 +80,9 @@ def _section(normals: Array) -> tuple[Array, Array]:
     return normals[:-1] @ last, normals[:-1] @ complement_basis(last)
 
 
-def _lowest_cells(slopes: Array, heights: Array, subsets: IntArray, objective: Array) -> BoolArray:
+def _lowest_cells(
+    slopes: Array, heights: Array, subsets: IntArray, objective: Array, tolerance: float
+) -> BoolArray:
     """Bits (b, N) of the cells whose lowest point is the vertex of each of the `subsets` (b, k)."""
     with np.errstate(all="ignore"):  # a singular subset is refused below
         try:
@@ -96,8 +98,8 @@ def _lowest_cells(slopes: Array, heights: Array, subsets: IntArray, objective: A
             1.0 + np.einsum("bi,bi->b", vertices, vertices)
         )
         margins = np.minimum(margins, np.abs(edges).min(axis=1) / amplification)
-        needed = np.maximum(TOLERANCE, _ROUNDING * amplification)
-        certain = (margins > needed) & (amplification * TOLERANCE < 1.0)  # False for NaN
+        needed = np.maximum(tolerance, _ROUNDING * amplification)
+        certain = (margins > needed) & (amplification * tolerance < 1.0)  # False for NaN
     if not certain.all():
         raise NotSimpleError
     np.put_along_axis(above, subsets, edges, axis=1)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nogap._typing import Array, ArrayLike, BoolArray
-from nogap.patterns._lines import TOLERANCE, Lines, as_data, distinct_lines
+from nogap.patterns._lines import Lines, as_data, distinct_lines
 from nogap.patterns._restriction import restriction_cells
 from nogap.patterns._simple import NotSimpleError, is_simple, simple_cells
 from nogap.patterns.packed import first_occurrences
@@ -98,9 +98,9 @@ def count_patterns(X: ArrayLike) -> int:
     lines = distinct_lines(as_data(X))
     if len(lines) == 0:
         return 1
-    if is_simple(lines.normals):
+    if is_simple(lines.normals, lines.tolerance):
         return max_pattern_count(len(lines), lines.rank)
-    return sum(len(block) for block in restriction_cells(lines.normals))
+    return sum(len(block) for block in restriction_cells(lines.normals, lines.tolerance))
 
 
 def enumerate_patterns(X: ArrayLike, max_patterns: int | None = None) -> BoolArray:
@@ -167,7 +167,7 @@ def enumerate_patterns(X: ArrayLike, max_patterns: int | None = None) -> BoolArr
     if len(lines) == 0:
         return np.ones((1, data.shape[0]), dtype=bool)
     _refuse_too_many(lines, max_patterns)
-    return _all_samples(lines, _sorted_half(lines.normals))
+    return _all_samples(lines, _sorted_half(lines))
 
 
 def _refuse_too_many(lines: Lines, max_patterns: int | None) -> None:
@@ -176,7 +176,7 @@ def _refuse_too_many(lines: Lines, max_patterns: int | None) -> None:
     most = max_pattern_count(len(lines), lines.rank)
     if most <= limit:
         return
-    least = _count_beyond(limit, lines.normals)
+    least = _count_beyond(limit, lines)
     if least <= limit:
         return
     allowed = f"max_patterns={limit:,}" if max_patterns else f"the {limit:,} that fit into 16 GiB"
@@ -189,23 +189,23 @@ def _refuse_too_many(lines: Lines, max_patterns: int | None) -> None:
     )
 
 
-def _count_beyond(limit: int, normals: Array) -> int:
-    """Count the cells of `normals` (m, r), but no further than just beyond `limit`.
+def _count_beyond(limit: int, lines: Lines) -> int:
+    """Count the cells of all the `lines`, but no further than just beyond `limit`.
 
     Some of the hyperplanes have at most as many cells as all, so few of them are tried first.
     """
-    count, rank = len(normals), int(normals.shape[1])
+    count, rank = len(lines), lines.rank
     # Each line beyond r independent ones cuts at least the 2^(r-1) cells that these leave on it.
     least = (count - rank + 2) << (rank - 1)
     if least > limit:
         return least
     sizes = range(rank, count + 1)
     tried = sizes[bisect_right(sizes, limit, key=lambda m: max_pattern_count(m, rank))]
-    if is_simple(_spread(normals, tried)):
+    if is_simple(_spread(lines.normals, tried), lines.tolerance):
         return max_pattern_count(tried, rank)
     while True:
         total = 0
-        for block in restriction_cells(_spread(normals, tried)):
+        for block in restriction_cells(_spread(lines.normals, tried), lines.tolerance):
             total += len(block)
             if total > limit:
                 return total
@@ -222,19 +222,19 @@ def _in_words(count: int) -> str:
     return f"{count:,}" if count < 10**18 else f"10^{math.log10(count):.0f}"
 
 
-def _sorted_half(normals: Array) -> NDArray[np.uint8]:
+def _sorted_half(lines: Lines) -> NDArray[np.uint8]:
     """Packed bits (P / 2, ceil(m / 8)) of the cells with bit 0 unset, in lexicographic order."""
     try:
-        packed = _packed_half(simple_cells(normals))
+        packed = _packed_half(simple_cells(lines.normals, lines.tolerance))
         return packed[first_occurrences(packed)]
     except NotSimpleError:
-        packed = _packed_half(restriction_cells(normals))
+        packed = _packed_half(restriction_cells(lines.normals, lines.tolerance))
     half = packed[first_occurrences(packed)]
     if 2 * len(half) != len(packed):  # the rows yielded are as many as the cells
         _LOGGER.warning(
             "Some rows of X are dependent up to a relative error near %g, so that cells of about "
             "this width cannot be told from no cells: %d were counted, but %d are listed.",
-            TOLERANCE,
+            lines.tolerance,
             len(packed),
             2 * len(half),
         )

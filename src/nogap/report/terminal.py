@@ -100,6 +100,7 @@ class LiveProgress:
         from rich.live import Live
 
         self._records: list[Record] = []
+        self._running = True
         self._start = time.monotonic()
         self._live = Live(
             get_renderable=self._table,
@@ -110,12 +111,12 @@ class LiveProgress:
 
     def __enter__(self) -> LiveProgress:
         self._start = time.monotonic()
-        self._live.start()
         return self
 
     def __call__(self, record: Record) -> None:
         """Show a round of training."""
         self._records = [*self._records[1 - N_SHOWN :], record]
+        self._live.start()  # does nothing when it has started
 
     def note(self, text: str) -> None:
         """Show a line of text above the table."""
@@ -125,27 +126,28 @@ class LiveProgress:
         from rich import box
         from rich.table import Table
 
-        kind = self._records[-1].kind if self._records else "search"
         table = Table(
             box=box.SIMPLE_HEAD,
             title=f"training, {time.monotonic() - self._start:.0f} s",
-            caption="Ctrl-C stops and keeps the best network so far",
+            caption="Ctrl-C stops and keeps the best network so far" if self._running else None,
             title_justify="left",
             caption_justify="left",
         )
-        for name in ("time", "objective", bound_label(kind), "gap", "neurons"):
+        for name in ("time", "objective", "lower bound", "which is", "gap", "neurons"):
             table.add_column(name, justify="right")
         for record in self._records:
             table.add_row(
                 f"{record.time:.1f} s",
                 f"{record.objective:.6g}",
                 f"{record.lower_bound:.6g}",
+                "an estimate" if record.kind == "search" else "proved",
                 f"{100 * relative_gap(record):.2g} %",
                 str(record.n_neurons),
             )
         return table
 
     def __exit__(self, *error: object) -> None:
+        self._running = False
         self._live.stop()
 
 
