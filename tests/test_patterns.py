@@ -247,12 +247,15 @@ def test_patterns_do_not_depend_on_units_or_signs(seed):
 
 
 @pytest.mark.parametrize("offset", [(2000, 30000, -500, 0), (10000, 30000, 10000, 0)])
-def test_large_offsets_hide_no_coincidence(offset):
-    """All rows are then nearly parallel, and their condition number is 1e8."""
+@pytest.mark.parametrize("rotated", [False, True])
+def test_large_offsets_hide_no_coincidence(offset, rotated):
+    """All rows are nearly parallel then; a rotation spreads the rounding over all columns."""
     X = np.array([[i, j, k, 1.0] for i in range(3) for j in range(2) for k in range(2)])
-    patterns = enumerate_patterns(X + np.array(offset))
+    rotation = np.linalg.qr(np.random.default_rng(0).standard_normal((4, 4)))[0]
+    shifted = (X + np.array(offset)) @ (rotation if rotated else np.eye(4))
+    patterns = enumerate_patterns(shifted)
     assert_array_equal(patterns, enumerate_patterns(X))
-    assert_realised(X + np.array(offset), patterns, find_gates(X + np.array(offset), patterns))
+    assert_realised(shifted, patterns, find_gates(shifted, patterns))
 
 
 def test_extreme_magnitudes():

@@ -161,8 +161,8 @@ UNFIT = [
         "a,y\n1,2\n,3\n?,\n",
         {},
         (
-            "row 2 (line 3), column 'a': the value is missing (an empty cell); fill it in or remove "
-            "the row (2 rows lack a value, in 'a', 'y')"
+            "row 2 (line 3), column 'a': the value is missing (an empty cell); fill it in or "
+            "remove the row (2 rows lack a value, in 'a', 'y')"
         ),
     ),
     ("a,y\n1,2\n2,null\n", {}, "column 'y': the value is missing (null)"),

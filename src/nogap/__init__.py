@@ -7,16 +7,22 @@
 optimal
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from nogap import losses, units
 from nogap.certificate import Certificate
 from nogap.certification import certify
-from nogap.estimators import ReLUClassifier, ReLURegressor
 from nogap.network import Network
 from nogap.patterns import enumerate_patterns, sample_patterns
 from nogap.problem import Problem
 from nogap.regularization import beta_max
 from nogap.solution import Record, Solution, Status
 from nogap.training import train
+
+if TYPE_CHECKING:
+    from nogap.estimators import ReLUClassifier, ReLURegressor
 
 __version__ = "0.1.0"
 
@@ -37,3 +43,12 @@ __all__ = [
     "train",
     "units",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the estimators when they are first used: scikit-learn loads slowly."""
+    if name in ("ReLUClassifier", "ReLURegressor"):
+        from nogap import estimators
+
+        return getattr(estimators, name)
+    raise AttributeError(f"module 'nogap' has no attribute {name!r}")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
+
+import numpy as np
 
 from nogap._typing import Array
 from nogap.problem import Problem
@@ -83,12 +86,20 @@ class Certificate:
         return self.kind != "search"
 
     def __str__(self) -> str:
-        percent = f"{100 * self.relative_gap:.2g} %"
+        percent = f"{_rounded_up(100 * self.relative_gap)} %"
         verb = "is" if self.proved else "appears to be"
         return (
             f"The objective {self.objective:.6g} {verb} at most {percent} above the global optimum "
             f"(lower bound {self.lower_bound:.6g}, kind {self.kind}: {MEANING[self.kind]})."
         )
+
+
+def _rounded_up(percent: float) -> str:
+    """Two digits, never less than the figure: "at most" must stay true."""
+    if not np.isfinite(percent) or percent <= 0:
+        return f"{percent:g}"
+    unit = 10.0 ** (math.floor(math.log10(percent)) - 1)
+    return f"{math.ceil(percent / unit * (1 - 1e-12)) * unit:.2g}"
 
 
 def certificate_from_dual(

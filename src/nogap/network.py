@@ -77,7 +77,7 @@ class Network:
         if self.gates is not None and self.gates.shape != U.shape:
             raise ValueError(f"gates must have shape {U.shape}, got {self.gates.shape}")
         self.gate_bias = _vector(gate_bias, U.shape[0], "gate_bias")
-        for name, array in self._arrays().items():
+        for name, array in self.arrays().items():
             if not np.all(np.isfinite(array)):
                 raise ValueError(f"{name} holds NaN or infinite values")
 
@@ -172,7 +172,8 @@ class Network:
 
     # -- files and exports -------------------------------------------------------------------
 
-    def _arrays(self) -> dict[str, Array]:
+    def arrays(self) -> dict[str, Array]:
+        """What makes up the network, by the names of the constructor's parameters."""
         arrays = {
             "hidden_weights": self.hidden_weights,
             "output_weights": self.output_weights,
@@ -185,7 +186,7 @@ class Network:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the network to a file without pickle (first beside it, then renamed)."""
-        storage.write(path, FORMAT, self._arrays(), {"activation": self.activation})
+        storage.write(path, FORMAT, self.arrays(), {"activation": self.activation})
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Network:

@@ -52,13 +52,13 @@ def read(path: str | PathLike[str], kind: str) -> tuple[dict[str, Array], dict[s
         Damaged, of another kind, or written by a newer release.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         meta = json.loads(str(arrays.pop(_DESCRIPTION)))
         found, version = str(meta.pop("format")), int(meta.pop("version"))
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile):
         raise ValueError(f"{path} is not a nogap model file, or it is damaged") from None
     if found != kind:
         raise ValueError(f"{path} holds a {found}, not a {kind}")

@@ -45,7 +45,7 @@ def bounded_least_squares(
         batch = batch if new_size < size else 1  # several at once may cycle, one cannot
         size = min(size, new_size)
         slope = (X @ r) * v  # derivative of ||r||^2 / 2 in lam
-        gain = np.where(lam <= 0, -slope, slope)
+        gain = np.where(lam < 0.5, -slope, slope)  # fixed ones sit on a bound up to rounding
         gain[~movable | free] = -np.inf
         worst = np.argpartition(-gain, batch)[:batch] if batch < gain.size else np.arange(gain.size)
         worst = worst[gain[worst] > tolerance[worst]]

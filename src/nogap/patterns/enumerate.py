@@ -108,7 +108,8 @@ def enumerate_patterns(X: ArrayLike, max_patterns: int | None = None) -> BoolArr
 
     These patterns make the convex program of a two-layer ReLU network exact. Any finite data are
     allowed: zero rows have their bit fixed to 1 (as 1[0 >= 0]), parallel rows share or complement
-    a bit, and dependent rows are recognised with a relative tolerance of 1e-10.
+    a bit, and dependent rows are recognised with a relative tolerance of 1e-10, or with their
+    rounding error where they are so nearly parallel that it is larger.
     The patterns of a subset of the samples are `enumerate_patterns(X[subset])`.
 
     Parameters
@@ -141,7 +142,7 @@ def enumerate_patterns(X: ArrayLike, max_patterns: int | None = None) -> BoolArr
     -----
     In general position cells correspond to subsets of rows, at a few microseconds a pattern. If
     that turns out not to be the data's position, the cells come from deletion and restriction [3]_
-    at some ten microseconds a pattern. Memory is n bytes a pattern for the result and about n / 4
+    at 2 to 50 microseconds a pattern. Memory is n bytes a pattern for the result and about n / 4
     more meanwhile. Cells narrower than the tolerance may be missing, and where rows are dependent
     up to an error near the tolerance a logged warning says so.
 

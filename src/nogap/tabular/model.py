@@ -89,7 +89,7 @@ class TabularModel:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the model to one file without pickle (first beside it, then renamed)."""
-        arrays = {f"network.{k}": v for k, v in self.network._arrays().items()}
+        arrays = {f"network.{k}": v for k, v in self.network.arrays().items()}
         arrays["dual"] = self.certificate.dual
         arrays["held_out"] = self.held_out.astype(np.float64)
         certificate = {
