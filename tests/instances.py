@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from tests.reference import CLASSIFICATION, with_ones
+from tests.reference import CLASSIFICATION, dual_correlation, with_ones
 
 
 @dataclass(frozen=True)
@@ -163,6 +163,7 @@ def random_instance(
     options = OPTIONS[int(g.integers(len(OPTIONS)))] if options is None else options
     target = target or TARGETS[int(g.integers(len(TARGETS)))]
     n, d = int(g.integers(rows[0], rows[1] + 1)), int(g.integers(columns[0], columns[1] + 1))
+    d = min(d, 2) if "hidden_bias" in options else d  # rank 3 is as far as the references go cheaply
     X = KINDS[kind](g, n, d)
     if loss in CLASSIFICATION:
         y = _labels(g, X, target)
@@ -177,6 +178,21 @@ def random_instance(
             w = np.maximum(w, 0.25)
         chosen["sample_weight"] = w
     return Instance(f"{seed}-{kind}-{target}-{n}x{d}", X, y, loss, fraction, chosen)
+
+
+def penalty_of(instance, patterns=None):
+    """beta: the fraction of the dual correlation of the zero network, or of a thousandth of its scale.
+
+    The floor matters where the targets cancel on parallel rows and every correlation is about zero.
+    """
+    y, w = instance.y, 1.0 if instance.weights is None else instance.weights
+    if instance.loss == "huber":
+        v = np.clip(y, -1.0, 1.0)
+    else:
+        v = 0.5 * y if instance.loss == "logistic" else y
+    scale = float(np.linalg.norm(instance.rows, axis=1) @ np.abs(w * v))
+    largest = dual_correlation(instance.rows, w * v, patterns)
+    return instance.fraction * max(largest, 1e-3 * scale) or 1.0
 
 
 # ---------------------------------------------------------------- published instances

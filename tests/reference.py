@@ -11,7 +11,8 @@ import warnings
 
 import cvxpy as cp
 import numpy as np
-from scipy.optimize import linprog
+from scipy.optimize import linprog, nnls
+from scipy.special import xlogy
 
 RANK_TOLERANCE = 1e-9
 LOSSES = ("squared", "logistic", "hinge", "squared_hinge", "huber")
@@ -228,10 +229,27 @@ def relu_network_objective(network, X, y, beta, loss="squared", weights=None):
     return loss_value(loss, F, y, weights) + beta * penalty
 
 
+def dual_value(loss, v, y, weights=None):
+    """``-L*(-v)`` from the table of Fenchel duals, one output; minus infinity outside the domain."""
+    v, y = np.asarray(v, float), np.asarray(y, float)
+    w = np.ones(len(y)) if weights is None else np.asarray(weights, float)
+    if np.any((w == 0) & (v != 0)):
+        return -np.inf
+    v, y, w = v[w > 0] / w[w > 0], y[w > 0], w[w > 0]
+    a, slack = v * y, 1e-12
+    if loss in ("squared", "huber"):
+        inside = loss == "squared" or np.all(np.abs(v) <= 1 + slack)
+        return float(w @ (v * y - 0.5 * v**2)) if inside else -np.inf
+    if np.any(a < -slack) or (loss != "squared_hinge" and np.any(a > 1 + slack)):
+        return -np.inf
+    if loss == "squared_hinge":
+        return float(w @ (a - 0.5 * a**2))
+    a = np.clip(a, 0.0, 1.0)
+    return float(w @ (a if loss == "hinge" else -xlogy(a, a) - xlogy(1 - a, 1 - a)))
+
+
 def dual_correlation(X, v, patterns=None):
     """``max_{||u|| <= 1} |v' relu(X u)|`` by one projection (NNLS) a pattern and sign."""
-    from scipy.optimize import nnls
-
     X, v = np.asarray(X, float), np.asarray(v, float)
     best = 0.0
     for D in patterns_by_rays(X) if patterns is None else patterns:

@@ -24,6 +24,7 @@ from nogap.problem import Problem
 from nogap.solution import Solution, Status
 from nogap.solvers.adaptive import Callback, ColumnGeneration, Limits, Outcome
 from nogap.solvers.cone_program import ConeMaster
+from nogap.solvers.explore import Explorer
 from nogap.solvers.masters import FreeMaster, Master
 from nogap.solvers.neurons import Neurons
 from nogap.units import GatedReLU, Linear, Unit, get_unit
@@ -144,7 +145,7 @@ def train(
         plan = _sub_sampled(problem, resolved, patterns, limits, rng)
     start = _start(problem, warm_start, hidden_bias, plan)
     run = ColumnGeneration(
-        problem, plan.unit, plan.oracles, plan.master, plan.limits, listener, plan.rng
+        problem, plan.unit, plan.oracles, plan.master, plan.limits, listener, plan.explorer
     )  # fmt: skip
     with blas_threads(problem.rows.n * problem.rows.d):
         outcome = run.run(start)
@@ -174,11 +175,11 @@ class _Plan:
         *,
         sub_sampled: bool = False,
         accepts_start: bool = True,
-        rng: np.random.Generator | None = None,
+        explorer: Explorer | None = None,
     ) -> None:
         self.unit, self.oracles, self.master, self.limits = unit, oracles, master, limits
         self.sub_sampled, self.accepts_start = sub_sampled, accepts_start
-        self.rng = rng  # given where a wide random network is a good start
+        self.explorer = explorer
 
 
 def _tolerance(tol: Any) -> float:
@@ -196,7 +197,18 @@ def _adaptive(problem: Problem, unit: Unit, limits: Limits, rng: np.random.Gener
     if certification.exact_is_cheap(problem):
         limits = replace(limits, tol=min(limits.tol, PROVED_TOLERANCE))
         oracles = [oracles[0], ExactOracle(problem.rows, precision=1e-3 * limits.tol)]
-    return _Plan(unit, oracles, FreeMaster(problem, unit), limits, rng=rng)
+    return _free(problem, unit, oracles, limits, rng)
+
+
+def _free(
+    problem: Problem,
+    unit: Unit,
+    oracles: list[Oracle],
+    limits: Limits,
+    rng: np.random.Generator,
+) -> _Plan:
+    master = FreeMaster(problem, unit)
+    return _Plan(unit, oracles, master, limits, explorer=Explorer(problem, unit, master, rng))
 
 
 def _all_patterns(problem: Problem, unit: Unit, limits: Limits, rng: np.random.Generator) -> _Plan:
@@ -207,7 +219,7 @@ def _all_patterns(problem: Problem, unit: Unit, limits: Limits, rng: np.random.G
         oracle = PatternOracle(problem.rows, listed, kind="exact")
         return _Plan(unit, [oracle], ConeMaster(problem, listed), limits, accepts_start=False)
     oracles = [_searches(problem, rng)[0], ExactOracle(problem.rows)]
-    return _Plan(unit, oracles, FreeMaster(problem, unit), limits, rng=rng)
+    return _free(problem, unit, oracles, limits, rng)
 
 
 def _sub_sampled(

@@ -48,14 +48,19 @@ class SearchOracle:
         self, V: Array, count: int, starts: Array | None = None
     ) -> tuple[Candidates, Correlation]:
         """Up to ``count`` distinct local maximisers of ``||V' relu(X u)||``, best first."""
-        if not np.any(V):
-            return empty(self.rows.d), Correlation(0.0, "exact")
-        U = self._seeds(V, starts)
-        U, values = self._ascend(V, U)
-        rough = distinct(Candidates.ungated(U.T, values), max(2 * count, 10), tolerance=1e-2)
+        rough = self.rough(V, starts, ASCENT_STEPS, max(2 * count, 10))
+        if rough.values.size == 0:
+            return rough, Correlation(0.0, "exact")
         found = self._polished(V, rough, count)
         active = self._largest(V, starts)
         return found, Correlation(max(found.best, active), "search")
+
+    def rough(self, V: Array, starts: Array | None, steps: int, count: int) -> Candidates:
+        """Distinct candidates after so many steps of ascent, without polish."""
+        if not np.any(V):
+            return empty(self.rows.d)
+        U, values = self._ascend(V, self._seeds(V, starts), steps)
+        return distinct(Candidates.ungated(U.T, values), count, tolerance=1e-2)
 
     def _largest(self, V: Array, starts: Array | None) -> float:
         """Largest correlation of the active neurons themselves."""
@@ -90,14 +95,14 @@ class SearchOracle:
         unit: Array = U[:, norms > 0] / norms[norms > 0]
         return unit
 
-    def _ascend(self, V: Array, U: Array) -> tuple[Array, Array]:
+    def _ascend(self, V: Array, U: Array, n_steps: int) -> tuple[Array, Array]:
         """Ascent with a step per column; the output direction is the one the seed prefers."""
         single = V.shape[1] == 1
         correlations = V.T @ np.maximum(self.rows.forward(U), 0.0)  # (C, k)
         S = correlations / np.maximum(np.linalg.norm(correlations, axis=0), 1e-300)
         values, S, G = self._value_and_gradient(V, U, S, single)
         steps = np.full(U.shape[1], 0.5)
-        for _ in range(ASCENT_STEPS):
+        for _ in range(n_steps):
             tangent = G - U * np.sum(U * G, axis=0)
             sizes = np.linalg.norm(tangent, axis=0)
             moving = (sizes > 1e-12 * (1 + np.abs(values))) & (steps > 1e-5)

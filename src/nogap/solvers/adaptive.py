@@ -18,13 +18,15 @@ from nogap.certificate import Certificate, better, certificate_from_dual
 from nogap.oracles.base import Candidates, Oracle
 from nogap.problem import Problem
 from nogap.solution import Record, Status
+from nogap.solvers.explore import Explorer
 from nogap.solvers.masters import Master
-from nogap.solvers.neurons import Neurons, objective
-from nogap.solvers.wide_start import wide_start
+from nogap.solvers.neurons import Neurons, objective, with_best_outputs
 from nogap.units import Unit
 
 Callback = Callable[[Record], object]
 WIDE_START_BELOW = 0.3  # of beta_max
+EXPLORATION_STEPS = 4
+EXPLORATION_PAYS = 0.1  # of the tolerance: decrease of those steps below which they end
 SAME_DIRECTION = 1e-9  # squared distance below which a candidate repeats an active neuron
 
 
@@ -79,8 +81,8 @@ class ColumnGeneration:
     limits : Limits
     callbacks : callables
         Each gets every :class:`Record`; one that returns True stops the run.
-    rng : Generator, optional
-        Given where a wide random network is a good start.
+    explorer : Explorer, optional
+        Finds most neurons cheaply before the oracles are asked for the rest.
     """
 
     def __init__(
@@ -91,9 +93,10 @@ class ColumnGeneration:
         master: Master,
         limits: Limits,
         callbacks: Sequence[Callback] = (),
-        rng: np.random.Generator | None = None,
+        explorer: Explorer | None = None,
     ) -> None:
-        self.rng = rng
+        self.explorer = explorer
+        self.exploring = explorer is not None
         self.problem, self.unit, self.master = problem, unit, master
         self.oracles, self.limits, self.callbacks = list(oracles), limits, list(callbacks)
         self.clock = Clock(limits.max_time)
@@ -114,7 +117,7 @@ class ColumnGeneration:
         try:
             if start.count or not self.problem.loss.smooth:
                 self._set(self.master.improve(start, self.clock.over))
-            if start.count == 0 and self.rng is not None:
+            if start.count == 0 and self.explorer is not None:
                 self._start_wide(start)
             return self._rounds()
         except KeyboardInterrupt:
@@ -123,6 +126,8 @@ class ColumnGeneration:
     def _rounds(self) -> Status:
         refined = False
         for _ in range(self.limits.max_rounds):
+            if self.exploring and self.history:
+                self._explore()
             found, certificate = self._price()
             if self._announce(certificate):
                 return Status.INTERRUPTED
@@ -144,6 +149,7 @@ class ColumnGeneration:
             self._set(self.master.improve(self._with(fresh), self.clock.over))
             lowered = objective(self.problem, self.unit, self.neurons) < before
             if lowered:
+                self.exploring = self.exploring or (self.level > 0 and self.explorer is not None)
                 self.level, refined = 0, False
             elif refined and not self._escalate():
                 return Status.STALLED
@@ -153,17 +159,27 @@ class ColumnGeneration:
 
     def _start_wide(self, empty: Neurons) -> None:
         """Begin with a wide random network, unless the penalty is so large that few neurons do."""
-        assert self.rng is not None
-        V = self.problem.feasible_direction(self.V)
-        found, _ = self.oracles[0].price(V, 1)
+        assert self.explorer is not None
+        found, _ = self.oracles[0].price(self.problem.feasible_direction(self.V), 1)
         small = self.problem.beta < WIDE_START_BELOW * found.best
-        if not small or self.limits.max_neurons is not None:
+        if small and self.limits.max_neurons is None:
+            self._set_if_lower(self.explorer.start(empty, self.V, self.clock.over))
+
+    def _explore(self) -> None:
+        """Steps of exploration while they pay; the certificate's rounds come between."""
+        if self.explorer is None or self.limits.max_neurons is not None:
             return
-        wide = wide_start(self.problem, self.unit, empty, V, self.rng, self.clock.over)
-        fitted = self.master.improve(wide, self.clock.over)
-        if objective(self.problem, self.unit, fitted[0]) < objective(
-            self.problem, self.unit, self.neurons
-        ):
+        before = objective(self.problem, self.unit, self.neurons)
+        for _ in range(EXPLORATION_STEPS):
+            if self.clock.over():
+                return
+            self._set(self.explorer.step(self.neurons, self.V, self.clock.over))
+        after = objective(self.problem, self.unit, self.neurons)
+        self.exploring = before - after > EXPLORATION_PAYS * self.limits.tol * abs(after)
+
+    def _set_if_lower(self, fitted: tuple[Neurons, Array]) -> None:
+        new = objective(self.problem, self.unit, fitted[0])
+        if new < objective(self.problem, self.unit, self.neurons):
             self._set(fitted)
 
     def _no_way_on(self) -> Status:
@@ -225,15 +241,10 @@ class ColumnGeneration:
         return found.take(np.array(kept, dtype=np.intp))
 
     def _with(self, fresh: Candidates) -> Neurons:
-        """The active neurons and the new ones, at size 0 with their best output directions."""
-        k = fresh.values.size
-        C = self.problem.n_outputs
-        new = Neurons(
-            fresh.directions, np.zeros((k, C)), np.zeros(k), self.neurons.intercept, fresh.gate
+        """The active neurons and the new ones, at size 0."""
+        new = with_best_outputs(
+            self.problem, self.unit, fresh.directions, fresh.gate, self.neurons, self.V
         )
-        S = new.features(self.problem, self.unit).T @ self.V
-        S /= np.maximum(np.linalg.norm(S, axis=1, keepdims=True), 1e-300)
-        new = Neurons(new.directions, S, new.sizes, new.intercept, new.gate)
         return self.neurons.joined(new)
 
     def _final_certificate(self) -> Certificate:

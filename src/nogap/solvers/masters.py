@@ -45,8 +45,18 @@ class FreeMaster:
         neurons, V = self._sizes(self._merged(neurons))
         if should_stop() or neurons.count == 0:
             return neurons, V
-        slid = slide(self.problem, self.unit, neurons, SLIDE_STEPS, should_stop, single=self.single)
-        return self._best(neurons, V, slid)
+        return self.slide_and_settle(neurons, V, neurons, should_stop)
+
+    def slide_and_settle(
+        self, old: Neurons, V: Array, start: Neurons, should_stop: ShouldStop
+    ) -> tuple[Neurons, Array]:
+        """Descend from ``start`` and re-fit; the old neurons where that is not better."""
+        slid = slide(self.problem, self.unit, start, SLIDE_STEPS, should_stop, single=self.single)
+        return self._best(old, V, slid)
+
+    def settle(self, neurons: Neurons) -> tuple[Neurons, Array]:
+        """Merge what can be merged, and the best sizes for the rest."""
+        return self._sizes(self._merged(neurons))
 
     def refine(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
         neurons, V = self._sizes(neurons)

@@ -100,6 +100,18 @@ class Neurons:
         )
 
 
+def with_best_outputs(
+    problem: Problem, unit: Unit, directions: Array, gate: IntArray, like: Neurons, V: Array
+) -> Neurons:
+    """New neurons of size 0 with the output directions that the dual point V (n, C) prefers."""
+    k = directions.shape[0]
+    blank = Neurons(directions, np.zeros((k, problem.n_outputs)), np.zeros(k), like.intercept, gate)
+    S = blank.features(problem, unit).T @ V
+    norms = np.linalg.norm(S, axis=1, keepdims=True)
+    S = np.where(norms > 0, S / np.where(norms > 0, norms, 1.0), problem.n_outputs**-0.5)
+    return replace(blank, outputs=S)
+
+
 def objective(problem: Problem, unit: Unit, neurons: Neurons) -> float:
     """Objective of the network in float64."""
     F = neurons.outputs_at(neurons.features(problem, unit))

@@ -1,0 +1,90 @@
+"""Exploration: descend together with many rough candidates, and let the penalty choose.
+
+Near the optimum most missing neurons sit on kinks, where a rough ascent ends just below the
+correlation that would price them in; finding their exact maxima one by one costs more than
+the descent itself.  So candidates join with small sizes, all weights move together, and the lasso
+re-fit drops what was not needed.  Nothing is claimed here: certificates come from the oracles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from nogap._typing import Array
+from nogap.oracles.search import SearchOracle
+from nogap.problem import Problem
+from nogap.solvers.masters import FreeMaster
+from nogap.solvers.neurons import Neurons, with_best_outputs
+from nogap.solvers.slide import slide
+from nogap.units import Unit
+
+ShouldStop = Callable[[], bool]
+
+WIDTH = 200  # neurons of the wide start
+WIDE_STEPS = 400
+SHORT_ASCENT = 15
+NEWCOMER_SIZE = 0.05  # of the median size
+
+
+class Explorer:
+    """Finds most of the neurons cheaply, before the oracle is asked for the rest.
+
+    Parameters
+    ----------
+    problem, unit : Problem, Unit
+    master : FreeMaster
+    rng : Generator
+    n_candidates : int
+        Rough candidates of one step.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        unit: Unit,
+        master: FreeMaster,
+        rng: np.random.Generator,
+        n_candidates: int = 100,
+    ) -> None:
+        self.problem, self.unit, self.master, self.rng = problem, unit, master, rng
+        self.n_candidates = n_candidates
+        self.oracle = SearchOracle(problem.rows, rng, n_candidates)
+
+    def start(self, empty: Neurons, V: Array, should_stop: ShouldStop) -> tuple[Neurons, Array]:
+        """A wide random network after a short descent; V (n, C) belongs to the empty network.
+
+        A network much wider than the optimum has few bad local minima, and a few hundred float32
+        steps of it cost less than the rounds of pricing that would find the same neurons.
+        """
+        d, C = self.problem.rows.d, self.problem.n_outputs
+        width = min(WIDTH, 4 * self.problem.rows.n)
+        total = float(self.problem.rows.squared_norms().sum()) + 1e-300
+        scale = float(np.linalg.norm(V)) / np.sqrt(total)
+        wide = Neurons(
+            _unit_rows(self.rng.standard_normal((width, d))),
+            _unit_rows(self.rng.standard_normal((width, C))),
+            np.full(width, scale / np.sqrt(width)),
+            empty.intercept,
+            np.zeros(width, dtype=np.intp),
+        )
+        slid = slide(self.problem, self.unit, wide, WIDE_STEPS, should_stop, single=True)
+        return self.master.settle(slid)
+
+    def step(self, neurons: Neurons, V: Array, should_stop: ShouldStop) -> tuple[Neurons, Array]:
+        """The neurons after a descent in company; the same ones if that did not help."""
+        feasible = self.problem.feasible_direction(V)
+        found = self.oracle.rough(feasible, neurons.directions, SHORT_ASCENT, self.n_candidates)
+        if found.values.size == 0:
+            return neurons, V
+        new = with_best_outputs(self.problem, self.unit, found.directions, found.gate, neurons, V)
+        size = NEWCOMER_SIZE * float(np.median(neurons.sizes)) if neurons.count else 1e-2
+        company = neurons.joined(replace(new, sizes=np.full(new.count, size)))
+        return self.master.slide_and_settle(neurons, V, company, should_stop)
+
+
+def _unit_rows(A: Array) -> Array:
+    unit: Array = A / np.linalg.norm(A, axis=1, keepdims=True)
+    return unit
