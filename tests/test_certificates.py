@@ -117,7 +117,10 @@ def test_exact_oracle_and_search_against_brute_force(group):
 
 def test_nothing_correlates_with_zero():
     X = np.random.default_rng(0).normal(size=(6, 2))
-    for oracle in (ExactOracle(MemoryRows(X)), SearchOracle(MemoryRows(X), np.random.default_rng(0))):
+    for oracle in (
+        ExactOracle(MemoryRows(X)),
+        SearchOracle(MemoryRows(X), np.random.default_rng(0)),
+    ):
         found, claim = oracle.price(np.zeros((6, 1)), 3)
         assert claim.value == 0.0
         assert found.best == 0.0
@@ -285,7 +288,11 @@ def test_figures_of_a_certificate():
     assert certificate("exact", 0.0, -1.0).relative_gap == np.inf
     assert certificate("exact", 1.0, 1.0 + 1e-15).relative_gap == 0.0
     assert certificate("exact", -10.0, -12.0).relative_gap == 0.2
-    assert [certificate(kind).proved for kind in ("exact", "bound", "search")] == [True, True, False]
+    assert [certificate(kind).proved for kind in ("exact", "bound", "search")] == [
+        True,
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("kind", ["exact", "bound", "search"])
@@ -300,7 +307,15 @@ def test_the_words_of_a_certificate(kind):
 
 @pytest.mark.parametrize(
     ("objective", "lower_bound"),
-    [(10.0, 8.0), (13.931, 9.8034), (2.0, 1.0), (10.0, 0.1), (1.0, 0.98766), (3.0, 2.999), (1, 1e-30)],
+    [
+        (10.0, 8.0),
+        (13.931, 9.8034),
+        (2.0, 1.0),
+        (10.0, 0.1),
+        (1.0, 0.98766),
+        (3.0, 2.999),
+        (1, 1e-30),
+    ],
 )
 def test_at_most_x_percent_above_the_optimum_is_true(objective, lower_bound):
     """An optimum that equals the lower bound must not contradict the sentence."""
@@ -465,7 +480,9 @@ def test_estimators_are_certified_in_their_own_terms(small):
     found = certify(classifier, X, labels, beta=12 * 0.02, loss="logistic")
     assert found.objective == pytest.approx(classifier.objective_, rel=1e-9)
     assert found.relative_gap <= 1e-4
-    with pytest.raises(ValueError, match="cannot certify a ReLURegressor: pass .* a fitted estimator"):
+    with pytest.raises(
+        ValueError, match="cannot certify a ReLURegressor: pass .* a fitted estimator"
+    ):
         certify(ReLURegressor(), X, y, beta=1.0)
 
 
@@ -483,7 +500,9 @@ def test_predictions_need_an_objective(small):
     assert same.lower_bound == pytest.approx(found.lower_bound, rel=1e-12)
     with pytest.raises(ValueError, match="pass objective="):
         certify(predictions, X, y, beta=0.2)
-    with pytest.raises(ValueError, match=r"predictions have shape \(11, 1\), the targets \(12, 1\)"):
+    with pytest.raises(
+        ValueError, match=r"predictions have shape \(11, 1\), the targets \(12, 1\)"
+    ):
         certify(predictions[1:], X, y, beta=0.2, objective=1.0)
     predictions[3] = np.nan
     with pytest.raises(ValueError, match="predictions hold NaN"):
@@ -526,9 +545,9 @@ def test_an_objective_below_the_proved_bound_is_refused(small):
 
 def sequential(biased, dtype=torch.float32, d=2, m=5, C=1):
     torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Linear(d, m, bias=biased), nn.ReLU(), nn.Linear(m, C, bias=biased)
-    ).to(dtype)
+    return nn.Sequential(nn.Linear(d, m, bias=biased), nn.ReLU(), nn.Linear(m, C, bias=biased)).to(
+        dtype
+    )
 
 
 @pytest.mark.parametrize("biased", [False, True])
@@ -566,7 +585,10 @@ def test_torch_modules_with_several_outputs(small):
         (nn.Linear(2, 1), "Linear"),
         (nn.Sequential(), "nothing|Sequential"),
         (nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1)), "Linear-Tanh-Linear"),
-        (nn.Sequential(nn.Linear(2, 3), nn.LeakyReLU(), nn.Linear(3, 1)), "Linear-LeakyReLU-Linear"),
+        (
+            nn.Sequential(nn.Linear(2, 3), nn.LeakyReLU(), nn.Linear(3, 1)),
+            "Linear-LeakyReLU-Linear",
+        ),
         (
             nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1), nn.Sigmoid()),
             "Linear-ReLU-Linear-Sigmoid",
@@ -625,7 +647,10 @@ def test_linear_networks(small):
         lambda w: 0.5 * ((X @ w - y) ** 2).sum() + 0.2 * np.linalg.norm(w), [0.1, 0.1], tol=1e-12
     )
     assert found.objective == pytest.approx(w.fun, rel=1e-8)
-    assert certify(Network([[3.0, 1.0]], [1.0], activation="linear"), X, y, beta=0.2).lower_bound <= w.fun
+    assert (
+        certify(Network([[3.0, 1.0]], [1.0], activation="linear"), X, y, beta=0.2).lower_bound
+        <= w.fun
+    )
 
 
 @pytest.mark.parametrize("bias", [False, True])

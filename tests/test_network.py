@@ -151,9 +151,7 @@ def test_split_neurons_are_joined():
     network = Network([[1.0, 2.0], [-1.0, 0.5]], [1.0, -2.0])
     shares = rng.dirichlet(np.ones(5), size=2)
     U = np.concatenate([np.sqrt(s)[:, None] * u for s, u in zip(shares, network.hidden_weights)])
-    a = np.concatenate(
-        [np.sqrt(s) * w for s, w in zip(shares, network.output_weights[:, 0])]
-    )
+    a = np.concatenate([np.sqrt(s) * w for s, w in zip(shares, network.output_weights[:, 0])])
     split = Network(U, a)
     assert_allclose(split.predict(X), network.predict(X), atol=1e-12)
     joined = split.prune(X)
@@ -190,8 +188,12 @@ def test_pruning_an_optimal_network_keeps_the_objective():
     best = train(X, y, beta=0.05, patterns="all", random_state=0)
     network = best.network
     wide = Network(
-        np.concatenate([network.hidden_weights * np.sqrt(0.3), network.hidden_weights * np.sqrt(0.7)]),
-        np.concatenate([network.output_weights * np.sqrt(0.3), network.output_weights * np.sqrt(0.7)]),
+        np.concatenate(
+            [network.hidden_weights * np.sqrt(0.3), network.hidden_weights * np.sqrt(0.7)]
+        ),
+        np.concatenate(
+            [network.output_weights * np.sqrt(0.3), network.output_weights * np.sqrt(0.7)]
+        ),
     )
     pruned = wide.prune(X)
     assert pruned.n_neurons <= network.n_neurons
@@ -262,7 +264,14 @@ NETWORKS = {
 
 
 def assert_equal_networks(first, second):
-    for name in ("hidden_weights", "output_weights", "hidden_bias", "intercept", "gates", "gate_bias"):
+    for name in (
+        "hidden_weights",
+        "output_weights",
+        "hidden_bias",
+        "intercept",
+        "gates",
+        "gate_bias",
+    ):
         one, two = getattr(first, name), getattr(second, name)
         assert (one is None) == (two is None)
         if one is not None:
@@ -317,7 +326,10 @@ def rewritten(tmp_path, change):
     ("change", "message"),
     [
         (lambda e, d: d.update(version=99), r"newer release .*version 99.*upgrade nogap"),
-        (lambda e, d: d.update(format="nogap-tabular"), "holds a nogap-tabular, not a nogap-network"),
+        (
+            lambda e, d: d.update(format="nogap-tabular"),
+            "holds a nogap-tabular, not a nogap-network",
+        ),
         (lambda e, d: d.pop("format"), "not a nogap model file, or it is damaged"),
         (lambda e, d: d.update(version="new"), "not a nogap model file, or it is damaged"),
         (lambda e, d: e.pop("description"), "not a nogap model file, or it is damaged"),
@@ -375,12 +387,15 @@ def test_pickles_are_refused_and_not_run(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"PK\x03\x04", b"a,b\n1,2\n", b"\x80\x04K\x01.", b"\x93NUMPY\x01\x00", b"\x00" * 500]
+    "content",
+    [b"", b"PK\x03\x04", b"a,b\n1,2\n", b"\x80\x04K\x01.", b"\x93NUMPY\x01\x00", b"\x00" * 500],
 )
 def test_files_of_other_kinds(tmp_path, content):
     path = tmp_path / "model.nogap"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"model.nogap is not a nogap model file, or it is damaged"):
+    with pytest.raises(
+        ValueError, match=r"model.nogap is not a nogap model file, or it is damaged"
+    ):
         Network.load(path)
 
 
@@ -514,7 +529,9 @@ def test_a_wide_network_in_torch():
     import torch
 
     rng = np.random.default_rng(9)
-    network = Network(rng.normal(size=(40, 7)), rng.normal(size=(40, 3)), rng.normal(size=40), [1, 2, 3])
+    network = Network(
+        rng.normal(size=(40, 7)), rng.normal(size=(40, 3)), rng.normal(size=40), [1, 2, 3]
+    )
     X = rng.normal(size=(30, 7))
     module = network.to_torch()
     with torch.no_grad():
@@ -542,7 +559,9 @@ def test_to_onnx(kind, tmp_path):
 
 def test_gated_networks_have_no_counterpart(tmp_path):
     for kind in ("gated", "gated with biases"):
-        with pytest.raises(ValueError, match="gated network has no counterpart among PyTorch layers"):
+        with pytest.raises(
+            ValueError, match="gated network has no counterpart among PyTorch layers"
+        ):
             NETWORKS[kind].to_torch()
         with pytest.raises(ValueError, match="gated network has no counterpart among ONNX layers"):
             NETWORKS[kind].to_onnx(tmp_path / "model.onnx")

@@ -89,7 +89,11 @@ def test_no_dual_point_gives_a_bound_above_the_optimum(loss, fit_intercept):
     rng = np.random.default_rng(SCALAR_LOSSES.index(loss))
     X = rng.normal(size=(5, 2))
     weights = np.array([1.0, 0.5, 2.0, 0.0, 1.0])
-    y = np.array([1.0, -1.0, -1.0, 1.0, 1.0]) if get_loss(loss).classifies else targets(loss, rng, 5)
+    y = (
+        np.array([1.0, -1.0, -1.0, 1.0, 1.0])
+        if get_loss(loss).classifies
+        else targets(loss, rng, 5)
+    )
     problem = formulate(
         X, y, beta=0.3, loss=loss, fit_intercept=fit_intercept, sample_weight=weights
     )

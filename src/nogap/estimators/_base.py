@@ -77,6 +77,8 @@ class ReLUEstimator(BaseEstimator):
         weights: Array = _check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
         )
+        if not weights.any():  # scikit-learn checks this itself only in its newer releases
+            raise ValueError("Sample weights must contain at least one non-zero number.")
         return weights
 
     def _fit_network(

@@ -2,8 +2,8 @@
 
     min_{t >= 0, b}   L(sum_j t_j phi_j s_j' + b) + beta sum_j t_j
 
-Newton steps on the loss, each a non-negative quadratic program solved exactly; one step suffices
-for the squared loss.
+Newton steps on the loss, each a non-negative quadratic program solved exactly and damped where the
+quadratic model promises more than it keeps; one step suffices for the squared loss.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from nogap.solvers.hinge_program import refit_sizes_hinge
 from nogap.solvers.neurons import Neurons
 from nogap.solvers.nonnegative import nonnegative_qp
 
-MAX_NEWTON_STEPS = 30
+MAX_NEWTON_STEPS = 50
+MOST_DAMPING = 1e6
 
 
 def refit_sizes(problem: Problem, neurons: Neurons, features: Array) -> tuple[Neurons, Array]:
@@ -42,28 +43,39 @@ def refit_sizes(problem: Problem, neurons: Neurons, features: Array) -> tuple[Ne
         F: Array = Phi @ (t[:, None] * atoms)
         return F
 
+    def value_at(t: Array, F: Array) -> float:
+        return problem.loss_value(F) + float(price @ t)
+
     F = outputs(t)
-    value = problem.loss_value(F) + float(price @ t)
+    value = value_at(t, F)
+    damping = 0.0
     for _ in range(MAX_NEWTON_STEPS):
         slope = np.einsum("mc,mc->m", Phi.T @ problem.dual_point(F), atoms) - price
         H = _hessian(problem, F, Phi, atoms)
-        new = nonnegative_qp(H, slope + H @ t, t, free)
-        step, expected = new - t, float(slope @ (new - t))
-        length = 1.0
-        for _ in range(40):
-            trial = t + length * step
-            F_trial = outputs(trial)
-            trial_value = problem.loss_value(F_trial) + float(price @ trial)
-            if trial_value <= value - 1e-4 * length * max(expected, 0.0) + 1e-15 * abs(value):
+        floor = np.einsum("nm,nm,n->m", Phi, Phi, problem.weights)  # curvature 1 in every sample
+        while True:
+            damped = H + damping * np.diag(floor)
+            step = nonnegative_qp(damped, slope + damped @ t, t, free) - t
+            expected = float(slope @ step)
+            F_trial = outputs(t + step)
+            decrease = value - value_at(t + step, F_trial)
+            if decrease >= 1e-4 * expected or expected <= 1e-13 * abs(value):
                 break
-            length *= 0.5
-        else:
+            # the loss is flatter here than where the step leads (Huber, squared hinge)
+            damping = max(10.0 * damping, 1e-3)
+            if damping > MOST_DAMPING:
+                return _finished(problem, neurons, t, F)
+        if decrease <= 0:
             break
-        decrease = value - trial_value
-        t, F, value = trial, F_trial, min(trial_value, value)
+        t, F, value = t + step, F_trial, value - decrease
+        damping = 0.1 * damping if damping > 1e-3 else 0.0
         if decrease <= 1e-14 * abs(value) or isinstance(problem.loss, Squared):
             break
-    b = t[neurons.count :] if n_free else neurons.intercept
+    return _finished(problem, neurons, t, F)
+
+
+def _finished(problem: Problem, neurons: Neurons, t: Array, F: Array) -> tuple[Neurons, Array]:
+    b = t[neurons.count :] if problem.fit_intercept else neurons.intercept
     return neurons.with_sizes(t[: neurons.count], b), problem.dual_point(F)
 
 
