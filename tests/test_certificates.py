@@ -39,7 +39,7 @@ CLASSIFICATION = ("logistic", "hinge", "squared_hinge")
 
 
 def brute_force(X, v):
-    """q(v) and a direction that attains it: a projection on the cone of each of the 2^n patterns."""
+    """q(v) and where it is attained: a projection on the cone of each of the 2^n patterns."""
     best, direction = 0.0, np.zeros(X.shape[1])
     for bits in itertools.product([0.0, 1.0], repeat=len(X)):
         on = np.array(bits)
@@ -147,7 +147,7 @@ def test_a_hidden_bias_is_a_ones_column():
 
 @pytest.mark.parametrize("seed", range(4))
 def test_at_a_trained_residual_everything_cancels_and_the_bound_still_holds(seed):
-    """The residual of an optimum has q = beta while the terms of the sum are a hundred times that."""
+    """At an optimum q is beta, while the terms of the sum are a hundred times that."""
     rng = np.random.default_rng(seed)
     X = np.column_stack([rng.normal(size=(25, 2)), np.ones(25)])
     y = rng.normal(size=25) + 1
@@ -418,7 +418,7 @@ def test_random_networks_are_never_certified_above_the_optimum(small, loss, bias
 @pytest.mark.parametrize("loss", ["squared", "huber", *CLASSIFICATION])
 @pytest.mark.parametrize("bias", [False, True])
 def test_an_optimal_network_is_recognised(small, loss, bias):
-    """Also for the hinge loss, where the multipliers of the network's own program are not unique."""
+    """Also for the hinge loss, where the multipliers of the own program are not unique."""
     X, y = small
     y = np.sign(y) if loss in CLASSIFICATION else y
     options = {"loss": loss, "hidden_bias": bias, "fit_intercept": bias}
@@ -481,7 +481,7 @@ def test_estimators_are_certified_in_their_own_terms(small):
     assert found.objective == pytest.approx(classifier.objective_, rel=1e-9)
     assert found.relative_gap <= 1e-4
     with pytest.raises(
-        ValueError, match="cannot certify a ReLURegressor: pass .* a fitted estimator"
+        ValueError, match=r"cannot certify a ReLURegressor: pass .* a fitted estimator"
     ):
         certify(ReLURegressor(), X, y, beta=1.0)
 
@@ -630,7 +630,9 @@ def test_a_module_that_computes_something_else_is_refused(small):
 @pytest.mark.parametrize("model", [None, "model.pt", 3.0, {"a": 1}, object()])
 def test_what_is_no_model_is_refused(small, model):
     X, y = small
-    with pytest.raises(ValueError, match="cannot certify a .*: pass a Network, a fitted estimator"):
+    with pytest.raises(
+        ValueError, match=r"cannot certify a .*: pass a Network, a fitted estimator"
+    ):
         certify(model, X, y, beta=0.3)
 
 
@@ -717,7 +719,7 @@ def test_beta_max_and_the_empty_network(loss, fit_intercept):
 
 
 def test_beta_max_of_the_hinge_loss_with_unequal_classes():
-    """At the best constant the multipliers of the larger class are free: the best of them counts."""
+    """At the best constant the larger class has free multipliers: the best of them count."""
     X = np.array([[1.0, 2], [3, -1], [-1, 0.5], [0.3, -2], [-2, -2]])
     y = np.array([1.0, -1, 1, 1, -1])
     largest = beta_max(X, y, "hinge", fit_intercept=True)

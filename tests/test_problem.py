@@ -12,7 +12,7 @@ from scipy.optimize import minimize, minimize_scalar, nnls
 
 from nogap import train
 from nogap.formulation import formulate
-from nogap.losses import Huber, Multinomial, get_loss
+from nogap.losses import Huber, get_loss
 
 SCALAR_LOSSES = ["squared", "huber", "logistic", "squared_hinge", "hinge"]
 ALL_LOSSES = [*SCALAR_LOSSES, "multinomial"]

@@ -1,4 +1,4 @@
-"""The parts of the solvers one by one: quadratic programs, sizes, local descent, Newton on kinks."""
+"""The parts of the solvers: quadratic programs, sizes, local descent, Newton on kinks."""
 
 from __future__ import annotations
 
@@ -394,8 +394,8 @@ def test_kink_newton_next_to_a_kink_does_not_raise_the_objective(distance):
 def stationarity(problem, neurons, near=1e-7):
     """How far the hidden side is from optimal for fixed output directions, neuron by neuron.
 
-    Minus the gradient of the rows that are on, less beta u, must be a sum of theta_i push_i x_i with
-    0 <= theta <= 1 over the rows on their kink.  Returns the largest residual norm.
+    Minus the gradient of the rows that are on, less beta u, must be a sum of theta_i push_i x_i
+    with 0 <= theta <= 1 over the rows on their kink.  Returns the largest residual norm.
     """
     from scipy.optimize import lsq_linear
 
@@ -424,8 +424,14 @@ def newton_from_a_slide(loss, fit_intercept, seed):
 
 @pytest.mark.parametrize(
     ("loss", "fit_intercept", "seed"),
-    [("squared", False, 0), ("squared", True, 2), ("logistic", False, 0), ("logistic", True, 3)]
-    + [("multinomial", False, 0), ("multinomial", True, 1)],
+    [
+        ("squared", False, 0),
+        ("squared", True, 2),
+        ("logistic", False, 0),
+        ("logistic", True, 3),
+        ("multinomial", False, 0),
+        ("multinomial", True, 1),
+    ],
 )
 def test_kink_newton_ends_with_multipliers_in_range(loss, fit_intercept, seed):
     problem, fine = newton_from_a_slide(loss, fit_intercept, seed)

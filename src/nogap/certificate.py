@@ -81,20 +81,33 @@ class Certificate:
         return self.gap / abs(self.objective) if self.objective != 0 else float("inf")
 
     @property
+    def percent_above(self) -> float:
+        """How far above the global optimum the objective can be, in percent of the optimum.
+
+        Larger than ``100 * relative_gap``, whose base is the objective; infinite when the lower
+        bound is not positive.
+        """
+        if self.gap <= 0:
+            return 0.0
+        return 100 * self.gap / self.lower_bound if self.lower_bound > 0 else float("inf")
+
+    @property
     def proved(self) -> bool:
         """Whether the lower bound is a theorem."""
         return self.kind != "search"
 
     def __str__(self) -> str:
-        percent = f"{_rounded_up(100 * self.relative_gap)} %"
         verb = "is" if self.proved else "appears to be"
+        distance = f"at most {rounded_up(self.percent_above)} % above the global optimum"
+        if not np.isfinite(self.percent_above):
+            distance = f"at most {self.gap:.3g} above the global optimum"
         return (
-            f"The objective {self.objective:.6g} {verb} at most {percent} above the global optimum "
+            f"The objective {self.objective:.6g} {verb} {distance} "
             f"(lower bound {self.lower_bound:.6g}, kind {self.kind}: {MEANING[self.kind]})."
         )
 
 
-def _rounded_up(percent: float) -> str:
+def rounded_up(percent: float) -> str:
     """Two digits, never less than the figure: "at most" must stay true."""
     if not np.isfinite(percent) or percent <= 0:
         return f"{percent:g}"

@@ -36,8 +36,10 @@ def to_torch(network: Network) -> Any:
     _only_relu(network, "PyTorch")
     torch = require("torch", "torch")
     m, d, outputs = network.n_neurons, network.n_features_in, network.n_outputs
-    hidden = torch.nn.Linear(d, m, bias=network.hidden_bias is not None, dtype=torch.float64)
-    output = torch.nn.Linear(m, outputs, dtype=torch.float64)
+    blank = torch.nn.utils.skip_init  # no random start, and no complaint about an empty network
+    biased = network.hidden_bias is not None
+    hidden = blank(torch.nn.Linear, d, m, bias=biased, dtype=torch.float64)
+    output = blank(torch.nn.Linear, m, outputs, dtype=torch.float64)
     with torch.no_grad():
         hidden.weight.copy_(torch.from_numpy(network.hidden_weights))
         if network.hidden_bias is not None:

@@ -30,6 +30,9 @@ __all__ = [
 ]
 
 
+MOST_UNSEEN_CLASSES = 1000  # more classes than this and than rows can only be a mistake
+
+
 class Loss(ABC):
     """The contract of a loss; subclass it to use a loss of your own.
 
@@ -96,10 +99,14 @@ class Loss(ABC):
 
 def _real_targets(y: ArrayLike, name: str) -> Array:
     try:
-        Y = np.asarray(y, dtype=np.float64)
+        raw = np.asarray(y)
+        if np.iscomplexobj(raw):
+            raise TypeError
+        Y = raw.astype(np.float64)
     except (TypeError, ValueError):
         raise ValueError(
-            f"the {name} loss needs numeric targets, got {np.asarray(y).dtype} ones"
+            f"the {name} loss needs real numbers as targets, in an array (n,) or (n, C); "
+            "encode classes first"
         ) from None
     if Y.ndim not in (1, 2) or Y.size == 0:
         raise ValueError(f"y must be (n,) or (n, C) and not empty, got shape {Y.shape}")
@@ -334,6 +341,10 @@ class Multinomial(Loss):
         if np.any(index != np.floor(index)) or index.min() < 0:
             raise ValueError(
                 "the multinomial loss needs class indices 0, 1, 2, ... or one-hot rows"
+            )
+        if index.max() >= max(index.size, MOST_UNSEEN_CLASSES):
+            raise ValueError(
+                f"class index {index.max():.0f} in {index.size} rows; number the classes 0, 1, 2, ..."
             )
         n_classes = int(index.max()) + 1
         if n_classes < 2:

@@ -116,8 +116,7 @@ class Problem:
         """
         limit = self.beta / dual_correlation if dual_correlation > 0 else np.inf
         limit = min(limit, self._largest_scale(V)) * (1 - 8 * EPS)
-        if not np.isfinite(limit):
-            limit = self._unconstrained_limit(V)
+        limit = min(limit, self._unconstrained_limit(V, limit))
         scale = _maximise_concave(lambda t: self._dual_objective(t * V)[0], limit)
         value, magnitude = self._dual_objective(scale * V)
         return DualBound(value - 32 * EPS * magnitude, scale)
@@ -130,14 +129,14 @@ class Problem:
             Y, w = self.Y, self.weights
         return self.loss.largest_scale(-V / w[:, None], Y)
 
-    def _unconstrained_limit(self, V: Array) -> float:
-        """An end point for the search on t when neither beta nor the domain gives one."""
+    def _unconstrained_limit(self, V: Array, feasible: float) -> float:
+        """A t beyond the maximum of the dual objective on the ray, or the feasible end."""
         limit = 1.0
-        while limit < 1e12:
+        while limit < feasible and limit < 1e12:
             if self._dual_objective(2 * limit * V)[0] <= self._dual_objective(limit * V)[0]:
                 return 2 * limit
             limit *= 2
-        return limit
+        return min(limit, feasible)
 
     def _dual_objective(self, V: Array) -> tuple[float, float]:
         """-L*(-V) and the size of the figures that were added up (for the rounding allowance)."""

@@ -46,7 +46,10 @@ def independent_combination(features: Array, coefficients: Array) -> Array:
     alive = np.flatnonzero(weights > 0)
     if alive.size == 0:
         return weights
-    _, sizes, Vt = np.linalg.svd(features[:, alive], full_matrices=True)
+    used = features[:, alive]
+    if used.shape[0] > used.shape[1]:  # the null space only needs the small factor
+        used = np.linalg.qr(used, mode="r")
+    _, sizes, Vt = np.linalg.svd(used, full_matrices=True)
     rank = int(np.sum(sizes > RANK_TOLERANCE * max(sizes[0], 1e-300))) if sizes.size else 0
     null = Vt[rank:].T  # (alive, dependencies)
     while null.shape[1]:

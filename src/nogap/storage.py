@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -17,6 +18,17 @@ from nogap._typing import Array
 
 VERSION = 1
 _DESCRIPTION = "description"
+# what reading a file that is cut short, altered or something else can raise
+DAMAGE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def write(
@@ -25,6 +37,8 @@ def write(
     """Write a model file; an existing file is replaced only once the new one is complete."""
     description = json.dumps({"format": kind, "version": VERSION, **meta})
     target = Path(path)
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"{target}: the folder {target.parent} does not exist")
     handle, name = tempfile.mkstemp(
         dir=target.parent, prefix=f".{target.name}.", suffix=".unfinished"
     )
@@ -54,11 +68,11 @@ def read(path: str | PathLike[str], kind: str) -> tuple[dict[str, Array], dict[s
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-        meta = json.loads(str(arrays.pop(_DESCRIPTION)))
+        meta = dict(json.loads(str(arrays.pop(_DESCRIPTION))))
         found, version = str(meta.pop("format")), int(meta.pop("version"))
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile):
+    except DAMAGE:
         raise ValueError(f"{path} is not a nogap model file, or it is damaged") from None
     if found != kind:
         raise ValueError(f"{path} holds a {found}, not a {kind}")

@@ -62,7 +62,7 @@ def minimise(
             continue
         step, change = new_x - x, new_gradient - gradient
         product = float(step @ change)
-        if product > 1e-10 * float(change @ change):
+        if product > 1e-10 * float(change @ change) > 0:
             pairs.append((step, change, 1.0 / product))
         x, value, gradient = new_x, new_value, new_gradient
         recent.append(value)
@@ -74,7 +74,9 @@ def minimise(
 def _direction(gradient: Array, pairs: deque[tuple[Array, Array, float]]) -> Array:
     """Two-loop recursion; the first step is a small one along the gradient."""
     if not pairs:
-        return -gradient * (0.1 / float(np.linalg.norm(gradient)))
+        largest = np.abs(gradient).max()  # first: the squares of tiny figures underflow
+        scaled = gradient / largest
+        return -scaled * gradient.dtype.type(0.1 / float(np.linalg.norm(scaled)))
     q = gradient.copy()
     weights = []
     for step, change, inverse in reversed(pairs):
