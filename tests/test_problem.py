@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize, minimize_scalar, nnls
 
-from nogap import train
+from nogap import Status, train
 from nogap.formulation import formulate
 from nogap.losses import Huber, get_loss
 
@@ -271,15 +271,28 @@ def test_the_best_intercept_of_a_flat_huber_loss(far):
 
 
 def test_the_best_intercept_of_rare_classes():
-    y = np.ones(5000)
+    y = np.ones(1000)
     y[0] = -1.0
-    problem = formulate(np.ones((5000, 1)), y, beta=1.0, loss="logistic", fit_intercept=True)
-    assert problem.best_intercept(np.zeros((5000, 1)))[0] == pytest.approx(np.log(4999), rel=1e-8)
-    y = np.zeros(5000, dtype=int)
+    problem = formulate(np.ones((1000, 1)), y, beta=1.0, loss="logistic", fit_intercept=True)
+    assert problem.best_intercept(np.zeros((1000, 1)))[0] == pytest.approx(np.log(999), rel=1e-8)
+    y = np.zeros(1000, dtype=int)
     y[:3] = [1, 2, 2]
-    problem = formulate(np.ones((5000, 1)), y, beta=1.0, loss="multinomial", fit_intercept=True)
-    b = problem.best_intercept(np.zeros((5000, 3)))
-    assert_allclose(b - b[0], np.log([1, 1 / 4997, 2 / 4997]), rtol=1e-8)
+    problem = formulate(np.ones((1000, 1)), y, beta=1.0, loss="multinomial", fit_intercept=True)
+    b = problem.best_intercept(np.zeros((1000, 3)))
+    assert_allclose(b - b[0], np.log([1, 1 / 997, 2 / 997]), rtol=1e-8)
+
+
+def test_the_best_intercept_needs_few_passes_over_the_data(monkeypatch):
+    y = np.zeros(100, dtype=int)
+    y[:3] = [1, 2, 2]
+    problem = formulate(np.ones((100, 1)), y, beta=1.0, loss="multinomial", fit_intercept=True)
+    calls = []
+    value = type(problem.loss).value
+    monkeypatch.setattr(
+        type(problem.loss), "value", lambda self, F, Y: (calls.append(1), value(self, F, Y))[1]
+    )
+    problem.best_intercept(np.zeros((100, 3)))
+    assert len(calls) <= 100
 
 
 def test_the_best_intercept_by_hand():
@@ -320,28 +333,40 @@ def test_whole_weights_are_repeated_rows(loss):
     assert weighted.loss_value(F + b) == pytest.approx(repeated.loss_value(F[rows] + c), rel=1e-9)
 
 
-@pytest.mark.parametrize("loss", ALL_LOSSES)
+@pytest.mark.parametrize("loss", ["squared", "logistic", "hinge"])
 def test_training_with_weights_is_training_on_repeated_rows(loss):
     rng = np.random.default_rng(19)
     X, y = rng.normal(size=(7, 2)), np.asarray(targets(loss, rng, 7))
     times = np.array([1, 3, 2, 0, 1, 2, 1])
     rows = np.repeat(np.arange(7), times)
     kept = times > 0
-    options = {"beta": 0.4, "loss": loss, "tol": 1e-6, "random_state": 0}
+    options = {"beta": 0.4, "loss": loss, "tol": 1e-4, "random_state": 0, "max_time": 10}
     solutions = [
         train(X, y, sample_weight=times, **options),
         train(X[rows], y[rows], **options),
         train(X[kept], y[kept], sample_weight=times[kept], **options),
     ]
     for solution in solutions:
-        assert solution.objective == pytest.approx(solutions[0].objective, rel=1e-4)
+        assert solution.status is Status.OPTIMAL
+        assert solution.objective == pytest.approx(solutions[0].objective, rel=2e-4)
         assert solution.certificate.lower_bound <= solutions[0].objective * (1 + 1e-9)
     own = solutions[0].network.objective(X, y, beta=0.4, loss=loss, sample_weight=times)
     assert own == pytest.approx(solutions[0].objective, rel=1e-12)
 
 
-@pytest.mark.parametrize("factor", [1e-6, 1e-3, 1e3, 1e6])
-@pytest.mark.parametrize("loss", ["squared", "logistic"])
+def test_the_hinge_loss_on_repeated_rows_ends():
+    """Repeated rows make the dual of the linear program degenerate; that must not go in circles."""
+    rng = np.random.default_rng(12)
+    X, y = rng.normal(size=(7, 2)), targets("hinge", rng, 7)
+    rows = np.repeat(np.arange(7), [1, 3, 2, 0, 1, 2, 1])
+    options = {"beta": 0.4, "loss": "hinge", "tol": 1e-6, "random_state": 0, "max_time": 5}
+    solution = train(X[rows], y[rows], **options)
+    assert solution.status is Status.OPTIMAL
+
+
+@pytest.mark.parametrize(
+    ("loss", "factor"), [("squared", 1e-6), ("squared", 1e6), ("logistic", 1e-3), ("logistic", 1e3)]
+)
 def test_weights_and_penalty_may_be_scaled_together(loss, factor):
     rng = np.random.default_rng(23)
     X, y = rng.normal(size=(6, 2)), targets(loss, rng, 6)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterable
+from dataclasses import replace
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
 
 from nogap._threads import blas_threads
 from nogap._typing import Array, ArrayLike, RandomState
-from nogap._validation import generator
+from nogap._validation import check_optional_positive, generator
 from nogap.certificate import Certificate, better, certificate_from_dual
 from nogap.formulation import formulate, from_network
 from nogap.losses import Loss
@@ -16,14 +20,17 @@ from nogap.network import Network
 from nogap.oracles import ExactOracle, SearchOracle
 from nogap.oracles.base import Oracle
 from nogap.oracles.patterns import GatedOracle
-from nogap.patterns import max_pattern_count
+from nogap.plans import adaptive_plan, exact_is_cheap
 from nogap.problem import Problem
+from nogap.solvers.adaptive import Limits
+from nogap.solvers.neurons import Neurons
 from nogap.solvers.refit import refit_sizes
 from nogap.units import ReLU
 
 Method = Literal["auto", "exact", "search"]
-CHEAP_PATTERNS = 20_000  # patterns of half the rows that "auto" is ready to enumerate
 SEARCH_SEEDS = 500
+POLISH_ABOVE = 1e-3  # relative gap from which a better dual point is looked for
+POLISH_SECONDS = 10.0
 
 
 def certify(
@@ -64,7 +71,8 @@ def certify(
     objective : float, optional
         Objective of the model, needed for predictions, whose penalty nobody can see.
     max_time : float, optional
-        Seconds; reserved for bounds that improve with time.
+        Seconds for training on from the network in search of a better dual point, where the first
+        bound leaves a relative gap above 1e-3; 10 by default.
     random_state : int, Generator, RandomState or None
         Seeds the search.
 
@@ -105,15 +113,8 @@ def certify(
     with blas_threads(problem.rows.n * problem.rows.d):
         if network is None:
             return _certify_predictions(problem, np.asarray(model), objective, method, rng)
-        return _certify_network(problem, network, X, hidden_bias, method, rng)
-
-
-def exact_is_cheap(problem: Problem) -> bool:
-    """Whether all activation patterns of the rows of one sign can be listed in about a second."""
-    if problem.n_outputs != 1:
-        return False
-    n, d = problem.rows.n, problem.rows.d
-    return max_pattern_count(max((n + 1) // 2, 1), min(n, d)) <= CHEAP_PATTERNS
+        limit = check_optional_positive(max_time, "max_time")
+        return _certify_network(problem, network, X, hidden_bias, method, limit, rng)
 
 
 def certify_dual(
@@ -143,30 +144,63 @@ def _certify_network(
     X: Any,
     hidden_bias: bool,
     method: Method,
+    max_time: float | None,
     rng: np.random.Generator,
 ) -> Certificate:
     F = network.decision(X)
     if F.shape[1] != problem.n_outputs:
         raise ValueError(f"the network has {F.shape[1]} outputs, y has {problem.n_outputs}")
     value = problem.loss_value(F) + problem.beta * network.penalty()
-    if network.activation != "relu":
-        return _certify_linear_or_gated(problem, network, value, F)
     neurons = from_network(problem, network, hidden_bias)
-    # any V gives a bound; the one of the best output weights is usually the better of two
-    features = neurons.features(problem, ReLU())
-    points = [refit_sizes(problem, neurons, features)[1]]
+    # any V gives a bound; the one of the best output weights is usually better than the gradient
+    points = [refit_sizes(problem, neurons, _unit_features(network, X))[1]]
     if problem.loss.smooth:
-        points.append(problem.dual_point(F))
+        points.insert(0, problem.dual_point(F))
+    points = [problem.feasible_direction(V) for V in points]
+    if network.activation != "relu":
+        return _strongest(_closed_form(problem, network, value, V) for V in points)
     certificates = [
-        certify_dual(problem, value, problem.feasible_direction(V), method, rng, neurons.directions)
-        for V in points
+        certify_dual(problem, value, V, method, rng, neurons.directions) for V in points
     ]
-    return certificates[0] if len(certificates) == 1 else better(*certificates)
+    first = _strongest(certificates)
+    if first.relative_gap <= POLISH_ABOVE:
+        return first
+    polished = _polished(problem, neurons, value, method, max_time, rng)
+    best = better(polished, first) if first.proved else polished
+    # the correlation is the network's own, whichever dual point gave the bound
+    return replace(best, dual_correlation=certificates[0].dual_correlation)
 
 
-def _certify_linear_or_gated(
-    problem: Problem, network: Network, value: float, F: Array
+def _strongest(certificates: Iterable[Certificate]) -> Certificate:
+    return functools.reduce(better, certificates)
+
+
+def _unit_features(network: Network, X: Any) -> Array:
+    """Features of the neurons that :func:`from_network` keeps, for hidden weights of norm 1."""
+    hidden = np.linalg.norm(network.augmented_weights(), axis=1)
+    alive = (hidden > 0) & (np.linalg.norm(network.output_weights, axis=1) > 0)
+    return network.features(X)[:, alive] / hidden[alive]
+
+
+def _polished(
+    problem: Problem,
+    start: Neurons,
+    value: float,
+    method: Method,
+    max_time: float | None,
+    rng: np.random.Generator,
 ) -> Certificate:
+    """A better dual point by training on from the network: the bound holds for every network."""
+    exact = method == "exact" or (method == "auto" and exact_is_cheap(problem))
+    limits = Limits(tol=POLISH_ABOVE, max_time=POLISH_SECONDS if max_time is None else max_time)
+    plan = adaptive_plan(problem, ReLU(), limits, rng, exact=exact)
+    outcome = plan.run_on(problem, []).run(start)
+    found = outcome.certificate
+    bound = found.lower_bound if found.proved else min(found.lower_bound, value)
+    return replace(found, objective=value, lower_bound=bound)
+
+
+def _closed_form(problem: Problem, network: Network, value: float, V: Array) -> Certificate:
     """Linear and gated networks: a largest singular value settles the correlation.
 
     A gated network is judged among the networks with the gates it has.
@@ -175,16 +209,12 @@ def _certify_linear_or_gated(
     if network.gates is None:
         patterns = np.ones((1, problem.rows.n), dtype=bool)
     else:
-        gates = network.gates
-        if X.shape[1] > gates.shape[1]:
-            bias = np.zeros(gates.shape[0]) if network.gate_bias is None else network.gate_bias
-            gates = np.column_stack([gates, bias])
-        patterns = np.unique((X @ gates.T >= 0).T, axis=0)
-    oracle = GatedOracle(problem.rows, patterns)
-    if not problem.loss.smooth:
-        raise ValueError(f"the {problem.loss.name} loss has no gradient to certify this unit with")
-    V = problem.feasible_direction(problem.dual_point(F))
-    _, correlation = oracle.price(V, 1)
+        d = network.n_features_in
+        H = X[:, :d] @ network.gates.T
+        if network.gate_bias is not None:
+            H = H + network.gate_bias
+        patterns = np.unique((H >= 0).T, axis=0)
+    _, correlation = GatedOracle(problem.rows, patterns).price(V, 1)
     return certificate_from_dual(problem, value, V, correlation)
 
 
@@ -197,6 +227,8 @@ def _certify_predictions(
 ) -> Certificate:
     if objective is None:
         raise ValueError("predictions alone do not show the penalty: pass objective= as well")
+    if not isinstance(objective, Real) or not np.isfinite(objective):
+        raise ValueError(f"objective must be a finite number, got {objective!r}")
     F = np.asarray(predictions, dtype=np.float64)
     F = F.reshape(F.shape[0], -1)
     if F.shape != problem.Y.shape:
@@ -206,7 +238,13 @@ def _certify_predictions(
     if problem.fit_intercept:
         F = F + problem.best_intercept(F)
     V = problem.feasible_direction(problem.dual_point(F))
-    return certify_dual(problem, float(objective), V, method, rng)
+    certificate = certify_dual(problem, float(objective), V, method, rng)
+    if certificate.proved and certificate.gap < -1e-9 * abs(certificate.lower_bound):
+        raise ValueError(
+            f"no network has the objective {objective:.6g}: at least {certificate.lower_bound:.6g} "
+            "is proved; check objective, beta and loss"
+        )
+    return certificate
 
 
 def _as_network(model: Any, y: Any) -> tuple[Network | None, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from nogap._typing import Array, ArrayLike
 from nogap._validation import check_matrix, check_positive, check_rows_match, check_weights
-from nogap.losses import Loss, get_loss
+from nogap.losses import Hinge, Loss, get_loss
 from nogap.network import Network
 from nogap.problem import Problem
 from nogap.rows import MemoryRows
@@ -28,6 +28,11 @@ def formulate(
 ) -> Problem:
     """Check everything and state the training problem."""
     resolved = get_loss(loss)
+    if not resolved.smooth and not isinstance(resolved, Hinge):
+        raise ValueError(
+            f"the loss {resolved.name} says that it has no gradient; only the hinge loss of nogap "
+            "can be trained without one"
+        )
     X = check_matrix(X)
     Y = resolved.encode(y)
     check_rows_match(X.shape[0], Y)

@@ -33,6 +33,15 @@ def from_torch(module: Any) -> Network:
             f"the module must be Linear-ReLU-Linear, found {'-'.join(found) or 'nothing'}"
         )
     hidden, _, output = leaves
+    probe = torch.randn(7, hidden.in_features, dtype=hidden.weight.dtype)
+    probe = probe.to(hidden.weight.device)
+    with torch.no_grad():
+        composed = output(torch.relu(hidden(probe)))
+        if not torch.allclose(module(probe), composed, rtol=1e-4, atol=1e-5):
+            raise ValueError(
+                "the module must be Linear-ReLU-Linear; it has these parts, but computes "
+                "something else from them"
+            )
 
     def array(tensor: Any) -> Any:
         return None if tensor is None else tensor.detach().cpu().double().numpy()

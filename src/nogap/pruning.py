@@ -105,10 +105,10 @@ def _merge(
         return V, S, G
     if network.activation == "linear":
         patterns = np.ones((V.shape[0], 1), dtype=bool)
+    elif G is None:
+        patterns = _build(network, V, S, None, activation="linear").features(X).T > 0
     else:
-        part = _build(network, V if G is None else G, S, None, activation="linear")
-        Z = part.features(X).T
-        patterns = Z > 0 if G is None else Z >= 0
+        patterns = (G[:, :-1] @ X.T) + G[:, -1:] >= 0
     groups = merge_groups(patterns, S)
     merged = np.stack([V[group].sum(axis=0) for group in groups])
     first = np.array([group[0] for group in groups])
@@ -117,10 +117,9 @@ def _merge(
 
 
 def _augmented_gates(network: Network) -> Array | None:
+    """Gates with their bias as a last column, (m, d + 1)."""
     if network.gates is None:
         return None
-    if network.hidden_bias is None:
-        return network.gates
     bias = np.zeros(network.n_neurons) if network.gate_bias is None else network.gate_bias
     return np.column_stack([network.gates, bias])
 
@@ -145,6 +144,6 @@ def _build(
         V[:, -1] if biased else None,
         like.intercept,
         activation=activation or like.activation,
-        gates=None if G is None else (G[:, :-1] if biased else G),
-        gate_bias=G[:, -1] if G is not None and biased else None,
+        gates=None if G is None else G[:, :-1],
+        gate_bias=None if G is None else G[:, -1],
     )

@@ -1,38 +1,26 @@
-"""Training: choose the parts (unit, oracles, master) and run the loop."""
+"""Training: check, plan, run the loop, and say what may be said of the network."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from nogap import certification
 from nogap._threads import blas_threads
-from nogap._typing import ArrayLike, BoolArray, RandomState
+from nogap._typing import ArrayLike, RandomState
 from nogap._validation import check_optional_count, check_optional_positive, generator
 from nogap.certificate import Certificate
+from nogap.certification import certify_dual
 from nogap.formulation import formulate, from_network, to_network
 from nogap.losses import Loss
 from nogap.network import Network
-from nogap.oracles import ExactOracle, SearchOracle
-from nogap.oracles.base import Oracle
-from nogap.oracles.patterns import GatedOracle, PatternOracle
-from nogap.patterns import enumerate_patterns, find_gates, sample_patterns
+from nogap.plans import Patterns, Plan, choose_plan
 from nogap.problem import Problem
 from nogap.solution import Solution, Status
 from nogap.solvers.adaptive import Callback, ColumnGeneration, Limits, Outcome
-from nogap.solvers.cone_program import ConeMaster
-from nogap.solvers.explore import Explorer
-from nogap.solvers.masters import FreeMaster, Master
 from nogap.solvers.neurons import Neurons
-from nogap.units import GatedReLU, Linear, Unit, get_unit
-
-EXACT_TOLERANCE = 1e-8  # programs over a list of patterns are solved to this, whatever tol says
-PROVED_TOLERANCE = 1e-4  # where all patterns are cheap to list, adaptive training goes this far
-SEEDS = (50, 200, 1000)  # random starts of the search oracle, level by level
-DEFAULT_GATES = 200
+from nogap.units import Unit, get_unit
 
 
 def train(
@@ -42,7 +30,7 @@ def train(
     beta: float,
     loss: str | Loss = "squared",
     unit: str | Unit = "relu",
-    patterns: str | int | ArrayLike = "adaptive",
+    patterns: Patterns = "adaptive",
     hidden_bias: bool = False,
     fit_intercept: bool = False,
     sample_weight: ArrayLike | None = None,
@@ -134,19 +122,9 @@ def train(
         max_neurons=check_optional_count(max_neurons, "max_neurons"),
     )
     resolved, rng = get_unit(unit), generator(random_state)
-    listener = list(callbacks or ())
-    if isinstance(resolved, GatedReLU | Linear):
-        plan = _gated(problem, resolved, patterns, limits, rng)
-    elif isinstance(patterns, str) and patterns == "adaptive":
-        plan = _adaptive(problem, resolved, limits, rng)
-    elif isinstance(patterns, str) and patterns == "all":
-        plan = _all_patterns(problem, resolved, limits, rng)
-    else:
-        plan = _sub_sampled(problem, resolved, patterns, limits, rng)
+    plan = choose_plan(problem, resolved, patterns, limits, rng)
     start = _start(problem, warm_start, hidden_bias, plan)
-    run = ColumnGeneration(
-        problem, plan.unit, plan.oracles, plan.master, plan.limits, listener, plan.explorer
-    )  # fmt: skip
+    run = plan.run_on(problem, list(callbacks or ()))
     with blas_threads(problem.rows.n * problem.rows.d):
         outcome = run.run(start)
         certificate, status = _claims(problem, plan, outcome, run, rng)
@@ -163,172 +141,14 @@ def train(
     )
 
 
-class _Plan:
-    """The parts chosen for one run."""
-
-    def __init__(
-        self,
-        unit: Unit,
-        oracles: list[Oracle],
-        master: Master,
-        limits: Limits,
-        *,
-        sub_sampled: bool = False,
-        accepts_start: bool = True,
-        explorer: Explorer | None = None,
-    ) -> None:
-        self.unit, self.oracles, self.master, self.limits = unit, oracles, master, limits
-        self.sub_sampled, self.accepts_start = sub_sampled, accepts_start
-        self.explorer = explorer
-
-
 def _tolerance(tol: Any) -> float:
     if isinstance(tol, bool) or not np.isscalar(tol) or not float(tol) > 0:  # type: ignore[arg-type]
         raise ValueError(f"tol must be a positive number, got {tol!r}")
     return float(tol)  # type: ignore[arg-type]
 
 
-def _searches(problem: Problem, rng: np.random.Generator) -> list[Oracle]:
-    return [SearchOracle(problem.rows, rng, n_seeds, problem.beta) for n_seeds in SEEDS]
-
-
-def _adaptive(problem: Problem, unit: Unit, limits: Limits, rng: np.random.Generator) -> _Plan:
-    oracles = _searches(problem, rng)
-    if certification.exact_is_cheap(problem):
-        limits = replace(limits, tol=min(limits.tol, PROVED_TOLERANCE))
-        oracles = [oracles[0], ExactOracle(problem.rows, precision=1e-3 * limits.tol)]
-    return _free(problem, unit, oracles, limits, rng)
-
-
-def _free(
-    problem: Problem,
-    unit: Unit,
-    oracles: list[Oracle],
-    limits: Limits,
-    rng: np.random.Generator,
-) -> _Plan:
-    master = FreeMaster(problem, unit)
-    return _Plan(unit, oracles, master, limits, explorer=Explorer(problem, unit, master, rng))
-
-
-def _all_patterns(problem: Problem, unit: Unit, limits: Limits, rng: np.random.Generator) -> _Plan:
-    _refuse_several_outputs(problem, "all")
-    limits = replace(limits, tol=min(limits.tol, EXACT_TOLERANCE))
-    if not problem.loss.smooth:
-        listed = enumerate_patterns(_dense(problem))
-        oracle = PatternOracle(problem.rows, listed, kind="exact")
-        return _Plan(unit, [oracle], ConeMaster(problem, listed), limits, accepts_start=False)
-    oracles = [_searches(problem, rng)[0], ExactOracle(problem.rows)]
-    return _free(problem, unit, oracles, limits, rng)
-
-
-def _sub_sampled(
-    problem: Problem,
-    unit: Unit,
-    patterns: str | int | ArrayLike,
-    limits: Limits,
-    rng: np.random.Generator,
-) -> _Plan:
-    _refuse_several_outputs(problem, patterns)
-    listed = _listed_patterns(problem, patterns, rng)
-    limits = replace(limits, tol=min(limits.tol, EXACT_TOLERANCE))
-    return _Plan(
-        unit,
-        [PatternOracle(problem.rows, listed)],
-        ConeMaster(problem, listed),
-        limits,
-        sub_sampled=True,
-        accepts_start=False,
-    )
-
-
-def _gated(
-    problem: Problem,
-    unit: GatedReLU | Linear,
-    patterns: str | int | ArrayLike,
-    limits: Limits,
-    rng: np.random.Generator,
-) -> _Plan:
-    limits = replace(limits, tol=min(limits.tol, EXACT_TOLERANCE))
-    if isinstance(unit, Linear):
-        listed = np.ones((1, problem.rows.n), dtype=bool)
-        bound: Unit = unit
-    else:
-        gates, listed = _gates(problem, unit, patterns, rng)
-        bound = unit.bind(gates, listed)
-    oracle = GatedOracle(problem.rows, listed)
-    master: Master = FreeMaster(problem, bound)
-    if not problem.loss.smooth and problem.n_outputs == 1:
-        master = ConeMaster(problem, listed, bound)
-    return _Plan(bound, [oracle], master, limits, accepts_start=isinstance(unit, Linear))
-
-
-def _gates(
-    problem: Problem,
-    unit: GatedReLU,
-    patterns: str | int | ArrayLike,
-    rng: np.random.Generator,
-) -> tuple[Any, BoolArray]:
-    X = _dense(problem)
-    if unit.gates is not None:
-        gates = unit.gates
-        if gates.shape[1] == X.shape[1] - 1 and getattr(problem.rows, "hidden_bias", False):
-            gates = np.column_stack([gates, np.zeros(gates.shape[0])])
-        if gates.shape[1] != X.shape[1]:
-            raise ValueError(f"gates have {gates.shape[1]} columns, X has {X.shape[1]}")
-        return gates, X @ gates.T >= 0
-    if isinstance(patterns, str) and patterns == "adaptive":
-        patterns = DEFAULT_GATES
-    if isinstance(patterns, int | np.integer) and not isinstance(patterns, bool):
-        listed, gates = sample_patterns(X, _count(patterns), rng, return_gates=True)
-        return gates, listed
-    listed = _listed_patterns(problem, patterns, rng)
-    return find_gates(X, listed), listed
-
-
-def _listed_patterns(
-    problem: Problem, patterns: str | int | ArrayLike, rng: np.random.Generator
-) -> BoolArray:
-    """The list of patterns that ``patterns`` asks for, bool (P, n)."""
-    X = _dense(problem)
-    if isinstance(patterns, str):
-        if patterns == "all":
-            return enumerate_patterns(X)
-        raise ValueError(
-            f"patterns must be 'adaptive', 'all', a count or a bool array (P, n), got {patterns!r}"
-        )
-    if isinstance(patterns, int | np.integer) and not isinstance(patterns, bool):
-        return sample_patterns(X, _count(patterns), rng)
-    listed = np.asarray(patterns)
-    if listed.dtype != np.bool_ or listed.ndim != 2 or listed.shape[1] != X.shape[0]:
-        raise ValueError(
-            f"an array of patterns must be bool with shape (P, {X.shape[0]}), "
-            f"got {listed.dtype} {listed.shape}"
-        )
-    return np.unique(listed, axis=0)
-
-
-def _count(patterns: Any) -> int:
-    count = int(patterns)
-    if count < 1:
-        raise ValueError(f"the number of sampled patterns must be at least 1, got {count}")
-    return count
-
-
-def _dense(problem: Problem) -> Any:
-    return problem.rows.take(np.arange(problem.rows.n))
-
-
-def _refuse_several_outputs(problem: Problem, patterns: object) -> None:
-    if problem.n_outputs > 1:
-        raise ValueError(
-            f"ReLU programs over a list of patterns serve one output, y has {problem.n_outputs}; "
-            "use patterns='adaptive', or unit='gated'"
-        )
-
-
 def _start(
-    problem: Problem, warm_start: Network | Solution | None, hidden_bias: bool, plan: _Plan
+    problem: Problem, warm_start: Network | Solution | None, hidden_bias: bool, plan: Plan
 ) -> Neurons:
     if warm_start is None:
         return Neurons.none(problem)
@@ -344,7 +164,7 @@ def _start(
 
 def _claims(
     problem: Problem,
-    plan: _Plan,
+    plan: Plan,
     outcome: Outcome,
     run: ColumnGeneration,
     rng: np.random.Generator,
@@ -356,7 +176,7 @@ def _claims(
     if status.converged:
         status = Status.PROGRAM_OPTIMAL
     V = problem.feasible_direction(run.V)
-    certificate = certification.certify_dual(
+    certificate = certify_dual(
         problem, outcome.certificate.objective, V, "auto", rng, outcome.neurons.directions
     )
     return certificate, status

@@ -37,12 +37,12 @@ def bounded_least_squares(
     weight = np.abs(v) * np.linalg.norm(X, axis=1)
     tolerance = 1e-12 * weight * (float(weight @ lam) + 1e-300)
     r = X.T @ (v * lam)
-    batch = MOST_RELEASED
+    batch = max(MOST_RELEASED, d)
     size = np.inf
     for _ in range(20 * d + 50):
         r = _minimum_over_free(X, v, lam, free, r)
         new_size = float(r @ r)
-        batch = batch if new_size < size else 1  # several at once may cycle, one cannot
+        batch = batch if new_size < size else max(batch // 4, 1)  # one at a time cannot cycle
         size = min(size, new_size)
         slope = (X @ r) * v  # derivative of ||r||^2 / 2 in lam
         gain = np.where(lam < 0.5, -slope, slope)  # fixed ones sit on a bound up to rounding

@@ -40,7 +40,7 @@ def _training_inputs(result: FitResult) -> Array:
 def verdict(result: FitResult) -> str:
     """The certificate in words, its kind unmistakable, and the main figures."""
     certificate, solution = result.solution.certificate, result.solution
-    gap = at_most(certificate.relative_gap)
+    gap = at_most(certificate.percent_above / 100)
     if certificate.proved:
         kind, badge = "proof", f"PROOF · kind “{certificate.kind}”"
         claim = f"The network is at most {gap} above the global optimum. This is proved."

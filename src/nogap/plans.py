@@ -1,0 +1,164 @@
+"""Which parts a run is made of: unit, oracles, master and limits, for each kind of training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+
+from nogap._typing import ArrayLike
+from nogap.oracles import ExactOracle, SearchOracle
+from nogap.oracles.base import Oracle
+from nogap.oracles.patterns import GatedOracle, PatternOracle
+from nogap.pattern_choice import dense_rows, listed_patterns, patterns_and_gates
+from nogap.patterns import enumerate_patterns, max_pattern_count
+from nogap.problem import Problem
+from nogap.solvers.adaptive import Callback, ColumnGeneration, Limits
+from nogap.solvers.cone_program import ConeMaster
+from nogap.solvers.explore import Explorer
+from nogap.solvers.masters import FreeMaster, Master
+from nogap.units import GatedReLU, Linear, Unit
+
+Patterns: TypeAlias = str | int | ArrayLike
+
+EXACT_TOLERANCE = 1e-8  # programs over a list of patterns are solved to this, whatever tol says
+PROVED_TOLERANCE = 1e-4  # where all patterns are cheap to list, adaptive training goes this far
+SEEDS = (50, 200, 1000)  # random starts of the search oracle, level by level
+CHEAP_PATTERNS = 20_000  # patterns of half the rows that are listed without being asked for
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The parts chosen for one run.
+
+    Attributes
+    ----------
+    unit, oracles, master, limits, explorer
+        See :class:`nogap.solvers.adaptive.ColumnGeneration`.
+    sub_sampled : bool
+        The oracle knows some patterns only: what it says is about the program, not the network.
+    accepts_start : bool
+        Whether the run may begin at given neurons.
+    """
+
+    unit: Unit
+    oracles: list[Oracle]
+    master: Master
+    limits: Limits
+    sub_sampled: bool = False
+    accepts_start: bool = True
+    explorer: Explorer | None = None
+
+    def run_on(self, problem: Problem, callbacks: list[Callback]) -> ColumnGeneration:
+        """The loop, ready to run."""
+        return ColumnGeneration(
+            problem, self.unit, self.oracles, self.master, self.limits, callbacks, self.explorer
+        )
+
+
+def choose_plan(
+    problem: Problem, unit: Unit, patterns: Patterns, limits: Limits, rng: np.random.Generator
+) -> Plan:
+    """The plan for a unit and for what ``patterns`` asks."""
+    if isinstance(unit, GatedReLU | Linear):
+        return _gated(problem, unit, patterns, limits, rng)
+    if isinstance(patterns, str) and patterns == "adaptive":
+        return adaptive_plan(problem, unit, limits, rng, exact=exact_is_cheap(problem))
+    if isinstance(patterns, str) and patterns == "all":
+        return _all_patterns(problem, unit, limits, rng)
+    return _sub_sampled(problem, unit, patterns, limits, rng)
+
+
+def exact_is_cheap(problem: Problem) -> bool:
+    """Whether all activation patterns of the rows of one sign can be listed in about a second."""
+    if problem.n_outputs != 1:
+        return False
+    n, d = problem.rows.n, problem.rows.d
+    return max_pattern_count(max((n + 1) // 2, 1), min(n, d)) <= CHEAP_PATTERNS
+
+
+def adaptive_plan(
+    problem: Problem, unit: Unit, limits: Limits, rng: np.random.Generator, *, exact: bool
+) -> Plan:
+    """Neurons as they are needed; ``exact`` asks the exact oracle for the last word."""
+    oracles = _searches(problem, rng)
+    if exact:
+        limits = replace(limits, tol=min(limits.tol, PROVED_TOLERANCE))
+        oracles = [oracles[0], ExactOracle(problem.rows, precision=1e-3 * limits.tol)]
+    return _free(problem, unit, oracles, limits, rng)
+
+
+def _searches(problem: Problem, rng: np.random.Generator) -> list[Oracle]:
+    return [SearchOracle(problem.rows, rng, n_seeds, problem.beta) for n_seeds in SEEDS]
+
+
+def _free(
+    problem: Problem,
+    unit: Unit,
+    oracles: list[Oracle],
+    limits: Limits,
+    rng: np.random.Generator,
+) -> Plan:
+    master = FreeMaster(problem, unit)
+    return Plan(unit, oracles, master, limits, explorer=Explorer(problem, unit, master, rng))
+
+
+def _all_patterns(problem: Problem, unit: Unit, limits: Limits, rng: np.random.Generator) -> Plan:
+    _refuse_several_outputs(problem, "all")
+    limits = replace(limits, tol=min(limits.tol, EXACT_TOLERANCE))
+    if not problem.loss.smooth:
+        listed = enumerate_patterns(dense_rows(problem))
+        oracle = PatternOracle(problem.rows, listed, kind="exact")
+        return Plan(unit, [oracle], ConeMaster(problem, listed), limits, accepts_start=False)
+    oracles = [_searches(problem, rng)[0], ExactOracle(problem.rows)]
+    return _free(problem, unit, oracles, limits, rng)
+
+
+def _sub_sampled(
+    problem: Problem,
+    unit: Unit,
+    patterns: Patterns,
+    limits: Limits,
+    rng: np.random.Generator,
+) -> Plan:
+    _refuse_several_outputs(problem, patterns)
+    listed = listed_patterns(problem, patterns, rng)
+    limits = replace(limits, tol=min(limits.tol, EXACT_TOLERANCE))
+    return Plan(
+        unit,
+        [PatternOracle(problem.rows, listed)],
+        ConeMaster(problem, listed),
+        limits,
+        sub_sampled=True,
+        accepts_start=False,
+    )
+
+
+def _gated(
+    problem: Problem,
+    unit: GatedReLU | Linear,
+    patterns: Patterns,
+    limits: Limits,
+    rng: np.random.Generator,
+) -> Plan:
+    limits = replace(limits, tol=min(limits.tol, EXACT_TOLERANCE))
+    if isinstance(unit, Linear):
+        listed = np.ones((1, problem.rows.n), dtype=bool)
+        bound: Unit = unit
+    else:
+        gates, listed = patterns_and_gates(problem, unit, patterns, rng)
+        bound = unit.bind(gates, listed)
+    oracle = GatedOracle(problem.rows, listed)
+    master: Master = FreeMaster(problem, bound)
+    if not problem.loss.smooth and problem.n_outputs == 1:
+        master = ConeMaster(problem, listed, bound)
+    return Plan(bound, [oracle], master, limits, accepts_start=isinstance(unit, Linear))
+
+
+def _refuse_several_outputs(problem: Problem, patterns: object) -> None:
+    if problem.n_outputs > 1:
+        raise ValueError(
+            f"ReLU programs over a list of patterns serve one output, y has {problem.n_outputs}; "
+            "use patterns='adaptive', or unit='gated'"
+        )
