@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import warnings
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +15,6 @@ if TYPE_CHECKING:
 
 def require(module: str, extra: str) -> Any:
     """Import an optional library, or say how to install it."""
-    import importlib
-
     try:
         return importlib.import_module(module)
     except ImportError:
@@ -36,10 +36,11 @@ def to_torch(network: Network) -> Any:
     _only_relu(network, "PyTorch")
     torch = require("torch", "torch")
     m, d, outputs = network.n_neurons, network.n_features_in, network.n_outputs
-    blank = torch.nn.utils.skip_init  # no random start, and no complaint about an empty network
     biased = network.hidden_bias is not None
-    hidden = blank(torch.nn.Linear, d, m, bias=biased, dtype=torch.float64)
-    output = blank(torch.nn.Linear, m, outputs, dtype=torch.float64)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Initializing zero-element tensors")  # an empty network
+        hidden = torch.nn.Linear(d, m, bias=biased, dtype=torch.float64)
+        output = torch.nn.Linear(m, outputs, dtype=torch.float64)
     with torch.no_grad():
         hidden.weight.copy_(torch.from_numpy(network.hidden_weights))
         if network.hidden_bias is not None:

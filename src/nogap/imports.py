@@ -33,19 +33,33 @@ def from_torch(module: Any) -> Network:
             f"the module must be Linear-ReLU-Linear, found {'-'.join(found) or 'nothing'}"
         )
     hidden, _, output = leaves
-    probe = torch.randn(7, hidden.in_features, dtype=hidden.weight.dtype)
-    probe = probe.to(hidden.weight.device)
-    with torch.no_grad():
-        composed = output(torch.relu(hidden(probe)))
-        if not torch.allclose(module(probe), composed, rtol=1e-4, atol=1e-5):
-            raise ValueError(
-                "the module must be Linear-ReLU-Linear; it has these parts, but computes "
-                "something else from them"
-            )
+    if not _is_their_composition(torch, module, hidden, output):
+        raise ValueError(
+            "the module must be Linear-ReLU-Linear; it has these parts, but computes something "
+            "else from them"
+        )
 
     def array(tensor: Any) -> Any:
         return None if tensor is None else tensor.detach().cpu().double().numpy()
 
     return Network(
         array(hidden.weight), array(output.weight).T, array(hidden.bias), array(output.bias)
+    )
+
+
+def _is_their_composition(torch: Any, module: Any, hidden: Any, output: Any) -> bool:
+    """Whether the module, in evaluation, does what its three parts do one after the other."""
+    weight = hidden.weight
+    start = torch.linspace(-2.0, 2.0, 7 * hidden.in_features, dtype=weight.dtype)
+    probe = start.reshape(7, -1).to(weight.device)
+    was_training = module.training
+    module.eval()
+    try:
+        with torch.no_grad():
+            found, expected = module(probe), output(torch.relu(hidden(probe)))
+    finally:
+        module.train(was_training)
+    same_shape = getattr(found, "numel", lambda: -1)() == expected.numel()
+    return same_shape and bool(
+        torch.allclose(found.reshape(expected.shape), expected, rtol=1e-4, atol=1e-5)
     )

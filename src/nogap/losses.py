@@ -105,8 +105,8 @@ def _real_targets(y: ArrayLike, name: str) -> Array:
         Y = raw.astype(np.float64)
     except (TypeError, ValueError):
         raise ValueError(
-            f"the {name} loss needs real numbers as targets, in an array (n,) or (n, C); "
-            "encode classes first"
+            f"the {name} loss needs numeric targets y, real and in an array (n,) or (n, C); "
+            "encode classes as numbers first"
         ) from None
     if Y.ndim not in (1, 2) or Y.size == 0:
         raise ValueError(f"y must be (n,) or (n, C) and not empty, got shape {Y.shape}")
@@ -344,7 +344,8 @@ class Multinomial(Loss):
             )
         if index.max() >= max(index.size, MOST_UNSEEN_CLASSES):
             raise ValueError(
-                f"class index {index.max():.0f} in {index.size} rows; number the classes 0, 1, 2, ..."
+                f"class index {index.max():.0f} in {index.size} rows; "
+                "number the classes 0, 1, 2, ..."
             )
         n_classes = int(index.max()) + 1
         if n_classes < 2:

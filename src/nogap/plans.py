@@ -22,7 +22,7 @@ from nogap.units import GatedReLU, Linear, Unit
 
 Patterns: TypeAlias = str | int | ArrayLike
 
-EXACT_TOLERANCE = 1e-8  # programs over a list of patterns are solved to this, whatever tol says
+EXACT_TOLERANCE = 1e-7  # programs over a list of patterns are solved to this, whatever tol says
 PROVED_TOLERANCE = 1e-4  # where all patterns are cheap to list, adaptive training goes this far
 SEEDS = (50, 200, 1000)  # random starts of the search oracle, level by level
 CHEAP_PATTERNS = 20_000  # patterns of half the rows that are listed without being asked for

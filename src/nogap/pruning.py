@@ -48,7 +48,7 @@ def independent_combination(features: Array, coefficients: Array) -> Array:
         return weights
     used = features[:, alive]
     if used.shape[0] > used.shape[1]:  # the null space only needs the small factor
-        used = np.linalg.qr(used, mode="r")
+        used = np.asarray(np.linalg.qr(used, mode="r"))
     _, sizes, Vt = np.linalg.svd(used, full_matrices=True)
     rank = int(np.sum(sizes > RANK_TOLERANCE * max(sizes[0], 1e-300))) if sizes.size else 0
     null = Vt[rank:].T  # (alive, dependencies)

@@ -72,7 +72,7 @@ def train(
         Non-negative weights w_i.
     tol : float
         Stop when the relative gap (proved, or estimated for the kind "search") is at most this.
-        Programs over a list of patterns are solved to 1e-8 at least.
+        Programs over a list of patterns are solved to 1e-7 at least.
     max_time : float, optional
         Seconds after which the best network so far is returned.
     max_neurons : int, optional

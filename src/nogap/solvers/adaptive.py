@@ -27,6 +27,7 @@ Callback = Callable[[Record], object]
 WIDE_START_BELOW = 0.3  # of beta_max
 EXPLORATION_STEPS = 4
 EXPLORATION_PAYS = 0.1  # of the tolerance: decrease of those steps below which they end
+MOST_IDLE_ROUNDS = 50
 SAME_DIRECTION = 1e-9  # squared distance below which a candidate repeats an active neuron
 
 
@@ -124,7 +125,7 @@ class ColumnGeneration:
             return Status.INTERRUPTED
 
     def _rounds(self) -> Status:
-        refined = False
+        refined, idle = False, 0
         for _ in range(self.limits.max_rounds):
             if self.exploring and self.history:
                 self._explore()
@@ -147,10 +148,13 @@ class ColumnGeneration:
                 return self._no_way_on()
             before = objective(self.problem, self.unit, self.neurons)
             self._set(self.master.improve(self._with(fresh), self.clock.over))
-            lowered = objective(self.problem, self.unit, self.neurons) < before
+            after = objective(self.problem, self.unit, self.neurons)
+            lowered = after < before - 1e-13 * abs(before)
             if lowered:
                 self.exploring = self.exploring or (self.level > 0 and self.explorer is not None)
-                self.level, refined = 0, False
+                self.level, refined, idle = 0, False, 0
+            elif not self.problem.loss.smooth and idle < MOST_IDLE_ROUNDS:
+                idle += 1  # a column that is not used still narrows the dual
             elif refined and not self._escalate():
                 return Status.STALLED
             else:

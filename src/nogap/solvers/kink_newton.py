@@ -23,6 +23,9 @@ from nogap.solvers.neurons import Neurons
 
 SNAP = 1e-6  # relative pre-activation below which a holding kink is caught at the start
 MULTIPLIER_SLACK = 1e-9
+DAMPINGS = (1e-12, 1e-6, 1e-3, 1e-1)  # tried in turn until a step lowers the objective
+MOST_RETURNS = 5  # times that released rows are put back because they would move the wrong way
+MOST_HALVINGS = 12
 
 
 @dataclass
@@ -112,11 +115,51 @@ def _iterate(problem: Problem, X: Array, S: Array, state: _State) -> _State | No
     units = state.V / np.where(sizes > 0, sizes, 1.0)[:, None]
     force = (X.T @ (state.on * push)).T - problem.beta * units  # minus gradient, (m, d)
     on, kink = _release(X, push, force, state, sizes)
-    force = (X.T @ (on * push)).T - problem.beta * units
+    for damping in DAMPINGS:
+        moves = _kept_sides(problem, X, S, state, on, kink, push, units, sizes, damping)
+        found = _line_search(problem, X, S, state, push, moves)
+        if found is not None:
+            return found
+    return None
+
+
+@dataclass
+class _Moves:
+    """A direction for the hidden weights and the intercept, with the rows it lets go of."""
+
+    direction: Array
+    db: Array
+    on: BoolArray
+    kink: BoolArray
+
+
+def _kept_sides(
+    problem: Problem,
+    X: Array,
+    S: Array,
+    state: _State,
+    on: BoolArray,
+    kink: BoolArray,
+    push: Array,
+    units: Array,
+    sizes: Array,
+    damping: float,
+) -> _Moves:
+    """A Newton direction in which every released row moves to the side it was released to."""
     alive = np.flatnonzero(sizes > 0)
-    bases = [_null_space(X[kink[:, j]]) for j in alive]
-    direction, db = _newton_direction(problem, X, S, state, on, alive, bases, force, sizes)
-    return _line_search(problem, X, S, state, on, kink, push, direction, db)
+    released = state.kink & ~kink
+    for _ in range(MOST_RETURNS):
+        force = (X.T @ (on * push)).T - problem.beta * units
+        bases = [_null_space(X[kink[:, j]]) for j in alive]
+        direction, db = _newton_direction(
+            problem, X, S, state, on, alive, bases, force, sizes, damping
+        )
+        dZ = X @ direction.T
+        wrong = released & ~kink & (push < 0) & np.where(on, dZ < 0, dZ > 0)
+        if not wrong.any():
+            break
+        on, kink = on & ~wrong, kink | wrong
+    return _Moves(direction, db, on, kink)
 
 
 def _release(
@@ -149,6 +192,7 @@ def _newton_direction(
     bases: list[Array],
     force: Array,
     sizes: Array,
+    damping: float,
 ) -> tuple[Array, Array]:
     """Solve the reduced Newton system of all neurons (and the intercept) together."""
     C = S.shape[1]
@@ -168,15 +212,14 @@ def _newton_direction(
         u = N.T @ state.V[j] / sizes[j]
         H[part, part] += problem.beta / sizes[j] * (np.eye(width) - np.outer(u, u))
         start += width
-    damping = 1e-12 * float(np.trace(H)) / max(H.shape[0], 1)
-    for _ in range(12):
+    # damped by the curvature of the squared loss, which flat stretches of the others lack
+    floor = np.einsum("nr,nr,n->r", A, A, problem.weights) + 1e-300
+    for extra in (1.0, 1e3, 1e6, 1e9):
         try:
-            step = cho_solve(cho_factor(H + damping * np.eye(H.shape[0])), g)
+            step = cho_solve(cho_factor(H + np.diag(extra * damping * floor)), g)
             break
         except LinAlgError:
-            damping = max(10 * damping, 1e-300)
-    else:
-        step = g
+            step = g
     direction = np.zeros_like(state.V)
     start = 0
     for j, N, width in zip(alive, bases, widths, strict=True):
@@ -200,17 +243,10 @@ def _reduced_hessian(problem: Problem, F: Array, A: Array, owner: Array) -> Arra
 
 
 def _line_search(
-    problem: Problem,
-    X: Array,
-    S: Array,
-    state: _State,
-    on: BoolArray,
-    kink: BoolArray,
-    push: Array,
-    direction: Array,
-    db: Array,
+    problem: Problem, X: Array, S: Array, state: _State, push: Array, moves: _Moves
 ) -> _State | None:
     """Backtrack on a common length; a neuron that meets a holding kink stops and catches it."""
+    on, kink, direction = moves.on, moves.kink, moves.direction
     Z, dZ = X @ state.V.T, X @ direction.T
     # rows just released from a kink have Z = 0: they do not count as crossing
     signed = np.where(on, Z, -Z)
@@ -221,13 +257,13 @@ def _line_search(
     rows = reach.argmin(axis=0)
     room = (kink.sum(axis=0) < X.shape[1] - 1) & np.isfinite(first)
     length = 1.0
-    for _ in range(30):
+    for _ in range(MOST_HALVINGS):
         caught = room & (first < length)
         steps = np.where(caught, first, length)
         V = state.V + steps[:, None] * direction
         gone = np.einsum("jd,jd->j", V, state.V) <= 0
         V[gone] = 0.0
-        b = state.b + length * db
+        b = state.b + length * moves.db
         F, value = _evaluate(problem, X, V, S, b)
         if value < state.value:
             new_kink = kink.copy()

@@ -21,6 +21,7 @@ ShouldStop = Callable[[], bool]
 SLIDE_STEPS = 100
 REFINE_STEPS = 400
 SINGLE_PRECISION_ENTRIES = 5_000  # entries of X from which float32 descent is faster
+MOST_RIVALS = 300
 NEWTON_UNKNOWNS = 1_000  # most unknowns of a dense Newton system worth solving
 
 
@@ -40,6 +41,7 @@ class FreeMaster:
     def __init__(self, problem: Problem, unit: Unit) -> None:
         self.problem, self.unit = problem, unit
         self.single = problem.rows.n * problem.rows.d >= SINGLE_PRECISION_ENTRIES
+        self.rivals: Neurons | None = None
 
     def improve(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
         neurons, V = self._sizes(self._merged(neurons))
@@ -84,9 +86,20 @@ class FreeMaster:
         return old, V
 
     def _sizes(self, neurons: Neurons) -> tuple[Neurons, Array]:
+        if not self.problem.loss.smooth and self.rivals is not None:
+            neurons = neurons.joined(self.rivals)
         features = neurons.features(self.problem, self.unit)
         fitted, V = refit_sizes(self.problem, neurons, features)
+        if not self.problem.loss.smooth:
+            self._remember(fitted, features, V)
         return fitted.keep(fitted.sizes > 0), V
+
+    def _remember(self, fitted: Neurons, features: Array, V: Array) -> None:
+        """Keep unused neurons: without their constraints the dual jumps between its vertices."""
+        correlations = np.einsum("nm,nc,mc->m", features, V, fitted.outputs)
+        unused = np.flatnonzero(fitted.sizes == 0)
+        order = unused[np.argsort(-correlations[unused], kind="stable")]
+        self.rivals = fitted.keep(order[:MOST_RIVALS]) if order.size else None
 
     def _merged(self, neurons: Neurons) -> Neurons:
         """Neurons of the same mask and output direction as one; never at a higher objective."""

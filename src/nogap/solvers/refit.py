@@ -17,7 +17,7 @@ from nogap.solvers.hinge_program import refit_sizes_hinge
 from nogap.solvers.neurons import Neurons
 from nogap.solvers.nonnegative import nonnegative_qp
 
-MAX_NEWTON_STEPS = 50
+MAX_NEWTON_STEPS = 100
 LEAST_DAMPING, MOST_DAMPING = 1e-12, 1e6  # as a share of the curvature of the squared loss
 
 
@@ -59,16 +59,16 @@ def refit_sizes(problem: Problem, neurons: Neurons, features: Array) -> tuple[Ne
             expected = float(slope @ step)
             F_trial = outputs(t + step)
             decrease = value - value_at(t + step, F_trial)
-            if decrease >= 1e-4 * expected or expected <= 1e-13 * abs(value):
+            if decrease >= 0.25 * expected or expected <= 1e-13 * abs(value):
                 break
             # the loss is flatter here than where the step leads (Huber, squared hinge)
-            damping = max(100.0 * damping, LEAST_DAMPING)
+            damping = max(10.0 * damping, LEAST_DAMPING)
             if damping > MOST_DAMPING:
                 return _finished(problem, neurons, t, F)
         if decrease <= 0:
             break
         t, F, value = t + step, F_trial, value - decrease
-        damping = 0.01 * damping if damping > LEAST_DAMPING else 0.0
+        damping = 0.1 * damping if damping > LEAST_DAMPING else 0.0
         if decrease <= 1e-14 * abs(value) or isinstance(problem.loss, Squared):
             break
     return _finished(problem, neurons, t, F)
