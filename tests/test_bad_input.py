@@ -7,6 +7,7 @@ Every refusal is a ``ValueError`` of one line that names the argument; NumPy's o
 
 from __future__ import annotations
 
+import functools
 import re
 from fractions import Fraction
 
@@ -428,8 +429,12 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("odd", ODD)
-@pytest.mark.parametrize("biased", [False, True])
+BIASED_TOO = ["one row", "two equal rows", "a ones column", "zeros", "constant targets", "wide"]
+
+
+@pytest.mark.parametrize(
+    ("odd", "biased"), [*((odd, False) for odd in ODD), *((odd, True) for odd in BIASED_TOO)]
+)
 def test_odd_data(odd, biased):
     rows, y = ODD[odd]
     one = solved(rows, y, hidden_bias=biased, fit_intercept=biased)
@@ -498,11 +503,16 @@ def test_the_data_are_not_touched():
 # ---------------------------------------------------------------- huge and tiny figures
 
 
-@pytest.mark.parametrize("factor", [1e-20, 1e-8, 1e-3, 1e3, 1e8, 1e12])
+@functools.cache
+def plain_objective(beta=BETA):
+    return fit(beta=beta).objective
+
+
+@pytest.mark.parametrize("factor", [1e-20, 1e-8, 1e3, 1e12])
 @pytest.mark.parametrize("what", ["X", "y", "weights"])
 def test_units_of_measurement_do_not_matter(what, factor):
     """Rescaling the data and beta together rescales the objective, and nothing else."""
-    expected = fit().objective
+    expected = plain_objective()
     if what == "X":
         solution, scale = fit(X * factor, beta=BETA * factor), 1.0
     elif what == "y":
@@ -563,10 +573,10 @@ def test_a_huge_penalty_gives_the_empty_network_and_its_proof(beta):
     assert solution.certificate.relative_gap <= 1e-9
 
 
-@pytest.mark.parametrize("beta", [1e-6, 1e-10, 1e-20, 1e-100, 1e-300])
+@pytest.mark.parametrize("beta", [1e-6, 1e-20, 1e-300])
 def test_a_tiny_penalty_ends_in_time(beta):
-    solution = fit(beta=beta, max_time=1.0)
-    assert solution.objective <= fit(beta=1e-3).objective
+    solution = fit(beta=beta, max_time=0.5)
+    assert solution.objective <= plain_objective(1e-2)
     assert solution.certificate.lower_bound <= solution.objective * (1 + 1e-12)
     assert solution.history[-1].time < 5
 
@@ -587,12 +597,12 @@ def test_tiny_data(factor, what):
     works_or_is_refused(lambda: largest(**options), "X|y|weight|scale")
 
 
-@pytest.mark.parametrize("weight", [1e6, 1e8, 1e10, 1e15])
+@pytest.mark.parametrize("weight", [1e8, 1e15])
 @pytest.mark.parametrize("loss", ["squared", "logistic", "huber"])
 def test_heavy_samples(weight, loss):
     """Large weights beside an ordinary penalty: nearly unpenalised, but no reason to warn."""
     y = LABELS if loss == "logistic" else Y
-    solution = fit(y=y, loss=loss, sample_weight=np.full(5, weight), max_time=1.0)
+    solution = fit(y=y, loss=loss, sample_weight=np.full(5, weight), max_time=0.5)
     assert np.isfinite(solution.objective)
     assert solution.certificate.lower_bound <= solution.objective * (1 + 1e-12)
 

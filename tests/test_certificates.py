@@ -145,7 +145,7 @@ def test_a_hidden_bias_is_a_ones_column():
     assert arithmetic.value == pytest.approx(stored.value, rel=1e-12)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_at_a_trained_residual_everything_cancels_and_the_bound_still_holds(seed):
     """At an optimum q is beta, while the terms of the sum are a hundred times that."""
     rng = np.random.default_rng(seed)
@@ -408,19 +408,19 @@ def test_random_networks_are_never_certified_above_the_optimum(small, loss, bias
     options = {"loss": loss, "hidden_bias": bias, "fit_intercept": bias}
     reference = optimum(X, y, 0.3, **options)
     rng = np.random.default_rng(21)
-    for m in (1, 4):
-        network = Network(
-            rng.normal(size=(m, 2)),
-            rng.normal(size=m),
-            rng.normal(size=m) if bias else None,
-            rng.normal() if bias else None,
-        )
-        # the flags follow from the network; little time, as any dual point must give a true bound
-        found = certify(network, X, y, beta=0.3, loss=loss, max_time=0.1)
-        assert found.kind == "exact"
-        assert found.objective == network.objective(X, y, beta=0.3, loss=loss)
-        assert found.lower_bound <= reference.objective * (1 + 1e-9)
-        assert found.objective >= reference.certificate.lower_bound
+    m = 3
+    network = Network(
+        rng.normal(size=(m, 2)),
+        rng.normal(size=m),
+        rng.normal(size=m) if bias else None,
+        rng.normal() if bias else None,
+    )
+    # the flags follow from the network; little time, as any dual point must give a true bound
+    found = certify(network, X, y, beta=0.3, loss=loss, max_time=0.1)
+    assert found.kind == "exact"
+    assert found.objective == network.objective(X, y, beta=0.3, loss=loss)
+    assert found.lower_bound <= reference.objective * (1 + 1e-9)
+    assert found.objective >= reference.certificate.lower_bound
 
 
 @pytest.mark.parametrize("loss", ["squared", "huber", *CLASSIFICATION])
@@ -707,8 +707,9 @@ def test_beta_max_and_the_empty_network(loss, fit_intercept):
     weights = np.array([1.0, 2.0, 0.5, 1.0, 0.5, 2.0])
     options = {"loss": loss, "fit_intercept": fit_intercept, "sample_weight": weights}
     largest = beta_max(X, y, **options)
-    assert largest.kind == "exact"
-    if loss != "hinge" or not fit_intercept:  # there the dual point is not a gradient
+    unique = loss != "hinge" or not fit_intercept  # else the dual point is not a gradient
+    if unique:
+        assert largest.kind == "exact"
         problem = formulate(X, y, beta=1.0, **options)
         if fit_intercept:
             b = minimize_scalar(lambda b: problem.loss_value(np.zeros((6, 1)) + b)).x
@@ -719,9 +720,10 @@ def test_beta_max_and_the_empty_network(loss, fit_intercept):
     above = train(X, y, beta=float(largest) * (1 + 1e-9), random_state=0, **options)
     assert above.network.n_neurons == 0
     assert above.status is Status.OPTIMAL
-    below = train(X, y, beta=float(largest) * 0.98, tol=1e-6, random_state=0, **options)
-    assert below.network.n_neurons > 0
-    assert below.objective < above.objective
+    if unique:
+        below = train(X, y, beta=float(largest) * 0.98, tol=1e-6, random_state=0, **options)
+        assert below.network.n_neurons > 0
+        assert below.objective < above.objective
 
 
 def test_beta_max_of_the_hinge_loss_with_unequal_classes():

@@ -31,7 +31,12 @@ from tests.reference import (
     relu_optimum,
 )
 
-INSTANCES_PER_LOSS = 44  # 220 altogether
+# 40 of each loss, and some that were hard once: hinge losses whose multipliers are not unique, flat
+# parts of the Huber loss, targets that cancel, slow ends
+SEEDS = [(seed, loss) for seed in range(40) for loss in LOSSES]
+SEEDS += [(seed, "hinge") for seed in (44, 54, 66, 91, 98, 135, 144, 151, 156, 157)]
+SEEDS += [(50, "squared"), (127, "squared"), (129, "squared"), (85, "squared_hinge")]
+SEEDS += [(98, "huber"), (163, "huber")]
 
 
 # ---------------------------------------------------------------- the judge is judged
@@ -40,7 +45,7 @@ INSTANCES_PER_LOSS = 44  # 220 altogether
 def test_the_two_enumerations_agree_with_each_other_and_with_nogap():
     g = np.random.default_rng(0)
     for k in range(36):
-        n, d = int(g.integers(1, 8)), int(g.integers(1, 5))
+        n, d = int(g.integers(1, 7)), int(g.integers(1, 5))
         X = list(KINDS.values())[k % len(KINDS)](g, n, d)
         by_programs, by_rays = patterns_by_linear_programs(X), patterns_by_rays(X)
         if list(KINDS)[k % len(KINDS)] != "nearly_parallel":  # cells of width 1e-6
@@ -89,8 +94,7 @@ def flaws(instance, beta, solution, patterns):
     ]
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("seed", range(INSTANCES_PER_LOSS))
+@pytest.mark.parametrize(("seed", "loss"), SEEDS)
 def test_optimum_of_the_convex_program(seed, loss):
     instance = random_instance(seed, loss)
     patterns = patterns_by_rays(instance.rows)
@@ -106,7 +110,7 @@ def test_optimum_of_the_convex_program(seed, loss):
     except NoReferenceError:  # an exponential cone that Clarabel gives up on: the certificate stands
         optimum = solution.objective
     zero = loss_value(loss, np.zeros(len(instance.y)), instance.y, instance.weights)
-    allowed = 1e-6 * abs(optimum) + 1e-9 * zero
+    allowed = 1e-6 * abs(optimum) + 1e-9 * zero + 1e-10  # what Clarabel calls equal
     if abs(solution.objective - optimum) > allowed:
         wrong.append(f"objective {solution.objective} but CVXPY has {optimum}")
     if solution.certificate.lower_bound > optimum + 0.1 * allowed:
@@ -125,10 +129,10 @@ def test_from_beta_max_on_the_network_is_empty(loss, fit_intercept, factor):
     X = g.standard_normal((7, 2))
     y = np.where(X[:, 0] > 0.3, 1.0, -1.0) if loss in CLASSIFICATION else g.standard_normal(7)
     largest = nogap.beta_max(X, y, loss, fit_intercept=fit_intercept)
-    assert largest.kind == "exact"
-    solution = train(
-        X, y, beta=factor * largest, loss=loss, patterns="all", fit_intercept=fit_intercept
-    )
+    if loss != "hinge" or not fit_intercept:  # there the dual point at the constant is not unique
+        assert largest.kind == "exact"
+    options = {"loss": loss, "fit_intercept": fit_intercept, "random_state": 0}
+    solution = train(X, y, beta=factor * largest, patterns="all", **options)
     constant = minimize_scalar(
         lambda b: loss_value(loss, np.full(7, b), y), bounds=(-5, 5), options={"xatol": 1e-12}
     ).fun
@@ -148,10 +152,11 @@ def test_just_below_beta_max_the_network_is_not_empty(loss, fit_intercept):
     y = np.where(X[:, 0] > 0.3, 1.0, -1.0) if loss in CLASSIFICATION else g.standard_normal(7)
     largest = nogap.beta_max(X, y, loss, fit_intercept=fit_intercept)
     beta = 0.99 * float(largest)
-    solution = train(X, y, beta=beta, loss=loss, patterns="all", fit_intercept=fit_intercept)
+    options = {"loss": loss, "fit_intercept": fit_intercept, "random_state": 0}
+    solution = train(X, y, beta=beta, patterns="all", **options)
     optimum = relu_optimum(X, y, beta, loss, fit_intercept=fit_intercept)
     assert solution.objective == pytest.approx(optimum, rel=1e-7)
-    if loss != "hinge" or not fit_intercept:  # there the dual point at the constant is not unique
+    if loss != "hinge" or not fit_intercept:
         assert solution.network.n_neurons > 0
 
 
@@ -202,7 +207,8 @@ def test_targets_that_are_zero_or_constant(loss, fit_intercept):
     X = np.random.default_rng(5).standard_normal((6, 2))
     for value in (0.0, 2.5):
         y = np.full(6, value)
-        solution = train(X, y, beta=0.1, loss=loss, patterns="all", fit_intercept=fit_intercept)
+        options = {"loss": loss, "fit_intercept": fit_intercept, "random_state": 0}
+        solution = train(X, y, beta=0.1, patterns="all", **options)
         optimum = relu_optimum(X, y, 0.1, loss, fit_intercept=fit_intercept)
         assert solution.objective == pytest.approx(optimum, rel=1e-6, abs=1e-9)
         assert solution.certificate.kind == "exact"
@@ -284,8 +290,9 @@ def test_a_weight_counts_rows_and_zero_leaves_them_out(loss, fit_intercept):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_hidden_bias_is_a_ones_column(loss):
     _, X, y, beta = _base(loss)
-    biased = train(X, y, beta=beta, loss=loss, patterns="all", hidden_bias=True)
-    explicit = train(np.column_stack([X, np.ones(8)]), y, beta=beta, loss=loss, patterns="all")
+    options = {"beta": beta, "loss": loss, "patterns": "all", "random_state": 0}
+    biased = train(X, y, hidden_bias=True, **options)
+    explicit = train(np.column_stack([X, np.ones(8)]), y, **options)
     assert biased.objective == pytest.approx(explicit.objective, rel=1e-7)
     assert biased.network.hidden_weights.shape[1] == 2
     assert explicit.network.hidden_bias is None

@@ -28,7 +28,7 @@ WIDE_START_BELOW = 0.3  # of beta_max
 EXPLORATION_STEPS = 4
 EXPLORATION_PAYS = 0.1  # of the tolerance: decrease of those steps below which they end
 MOST_IDLE_ROUNDS = 50
-SAME_DIRECTION = 1e-9  # squared distance below which a candidate repeats an active neuron
+SAME_DIRECTION = 1e-12  # squared distance below which a candidate repeats an active neuron
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class ColumnGeneration:
             if self.clock.over():
                 return Status.INTERRUPTED if self.clock.interrupt.pending else Status.TIME_LIMIT
             fresh = self._fresh(found)
-            if fresh.values.size == 0:
+            if fresh.count == 0:
                 if not refined:
                     refined = self._refine()
                     continue
@@ -147,7 +147,7 @@ class ColumnGeneration:
                     continue
                 return self._no_way_on()
             before = objective(self.problem, self.unit, self.neurons)
-            self._set(self.master.improve(self._with(fresh), self.clock.over))
+            self._set(self.master.improve(self.neurons.joined(fresh), self.clock.over))
             after = objective(self.problem, self.unit, self.neurons)
             lowered = after < before - 1e-13 * abs(before)
             if lowered:
@@ -231,25 +231,22 @@ class ColumnGeneration:
         answers = [callback(record) for callback in self.callbacks]  # every one is called
         return any(answer is True for answer in answers)
 
-    def _fresh(self, found: Candidates) -> Candidates:
-        """Candidates that violate the dual constraint and are not active already."""
-        index = np.flatnonzero(found.values > self.problem.beta * (1 + 1e-10))
-        kept = []
-        for k in index:
-            rivals = self.neurons.gate == found.gate[k]
-            apart = self.neurons.directions[rivals] - found.directions[k]
-            if not rivals.any() or np.min(np.sum(apart**2, axis=1)) > SAME_DIRECTION:
-                kept.append(k)
+    def _fresh(self, found: Candidates) -> Neurons:
+        """Candidates that violate the dual constraint and are not active already, at size 0."""
+        found = found.take(np.flatnonzero(found.values > self.problem.beta * (1 + 1e-10)))
+        new = with_best_outputs(
+            self.problem, self.unit, found.directions, found.gate, self.neurons, self.V
+        )
+        kept = [k for k in range(new.count) if not self._is_active(new, k)]
         if self.limits.max_neurons is not None:
             kept = kept[: max(self.limits.max_neurons - self.neurons.count, 0)]
-        return found.take(np.array(kept, dtype=np.intp))
+        return new.keep(np.array(kept, dtype=np.intp))
 
-    def _with(self, fresh: Candidates) -> Neurons:
-        """The active neurons and the new ones, at size 0."""
-        new = with_best_outputs(
-            self.problem, self.unit, fresh.directions, fresh.gate, self.neurons, self.V
-        )
-        return self.neurons.joined(new)
+    def _is_active(self, new: Neurons, k: int) -> bool:
+        old = self.neurons
+        apart = np.sum((old.directions - new.directions[k]) ** 2, axis=1)
+        apart += np.sum((old.outputs - new.outputs[k]) ** 2, axis=1)
+        return bool(np.any((old.gate == new.gate[k]) & (apart <= SAME_DIRECTION)))
 
     def _final_certificate(self) -> Certificate:
         """The last claim, or an earlier proof that is stronger, about the final network."""

@@ -24,6 +24,7 @@ from nogap.units import ReLU, Unit
 
 TOLERANCE = 1e-11
 VIOLATION = 1e-9
+GHOST = 1e-11  # share of the objective below which a neuron's penalty is rounding
 MAX_NEWTON_STEPS = 25
 
 
@@ -43,11 +44,15 @@ class ConeMaster:
         self.problem, self.patterns = problem, patterns
         self.X = problem.rows.take(np.arange(problem.rows.n))
         self.unit = ReLU() if unit is None else unit
+        self.cells_seen: Neurons | None = None
 
     def improve(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
         """One cell program over the cells of the neurons given, then their exact sizes."""
         if neurons.count == 0:
             return neurons, self._sizes(neurons)[1]
+        if not self.problem.loss.smooth:  # a cell left out lets the dual jump back to where it was
+            neurons = neurons if self.cells_seen is None else neurons.joined(self.cells_seen)
+            self.cells_seen = neurons.with_sizes(np.zeros(neurons.count), neurons.intercept)
         cells = _Cells(
             self.problem, self.X, self.patterns, neurons, cones=isinstance(self.unit, ReLU)
         )
@@ -123,7 +128,9 @@ class _Cells:
     def _neurons(self, x: Array) -> Neurons:
         V = x[: self.m * self.d].reshape(self.m, self.d)
         sizes = np.linalg.norm(V, axis=1)
-        V[sizes <= 1e-9 * sizes.sum()] = 0.0  # interior points leave ghosts of empty neurons
+        worth = self.problem.beta * sizes / (abs(self._value(x)) + 1e-300)
+        ghosts = (sizes <= 1e-9 * sizes.sum()) | (worth <= GHOST)  # interior points leave them
+        V[ghosts] = 0.0
         b = x[self.m * self.d :] if self.problem.fit_intercept else self.b
         return Neurons.from_factors(V, self.signs[:, None], b, self.gate.astype(np.intp))
 
