@@ -286,6 +286,20 @@ def test_lbfgs_never_rises_and_stops_when_asked():
     assert_allclose(x, [-1.2, 1.0])
 
 
+def test_lbfgs_keeps_the_best_point_where_no_step_helps():
+    """At a kink the gradient points nowhere useful; the value must not rise for that."""
+    slopes = np.array([1.0, 7.0, 0.3])
+
+    def kinked(x):
+        return float(slopes @ np.abs(x)), slopes * np.sign(x)
+
+    values = [
+        minimise(kinked, np.array([1.0, -0.3, 1e-3]), steps, relative_decrease=0.0)[1]
+        for steps in range(60)
+    ]
+    assert np.all(np.diff(values) <= 0)
+
+
 def test_lbfgs_in_single_precision_stays_there():
     x, value = minimise(lambda x: (float((x**2).sum()), 2 * x), np.ones(5, dtype=np.float32), 50)
     assert x.dtype == np.float32

@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.problems import Problem
 from benchmarks.trajectory import Recorder
 
-COUNTS = (50, 200, 1000)  # gates
+COUNTS = (100, 1000)  # gates
 MOST_ENTRIES = 100_000_000  # of the dual variables of the cone rows, 2 P n
 
 

@@ -28,7 +28,7 @@ def patterns_and_gates(
             gates = np.column_stack([gates, np.zeros(gates.shape[0])])
         if gates.shape[1] != X.shape[1]:
             raise ValueError(f"gates have {gates.shape[1]} columns, X has {X.shape[1]}")
-        return gates, X @ gates.T >= 0
+        return gates, gates @ X.T >= 0
     if isinstance(patterns, str) and patterns == "adaptive":
         patterns = DEFAULT_GATES
     if isinstance(patterns, int | np.integer) and not isinstance(patterns, bool):

@@ -22,7 +22,8 @@ from nogap.units import GatedReLU, Linear, Unit
 
 Patterns: TypeAlias = str | int | ArrayLike
 
-EXACT_TOLERANCE = 1e-7  # programs over a list of patterns are solved to this, whatever tol says
+EXACT_TOLERANCE = 1e-7  # the program over all patterns is solved to this, whatever tol says
+LISTED_TOLERANCE = 1e-6  # and this is what interior points reach on a list of patterns
 PROVED_TOLERANCE = 1e-4  # where all patterns are cheap to list, adaptive training goes this far
 SEEDS = (50, 200, 1000)  # random starts of the search oracle, level by level
 CHEAP_PATTERNS = 20_000  # patterns of half the rows that are listed without being asked for
@@ -108,6 +109,7 @@ def _all_patterns(problem: Problem, unit: Unit, limits: Limits, rng: np.random.G
     _refuse_several_outputs(problem, "all")
     limits = replace(limits, tol=min(limits.tol, EXACT_TOLERANCE))
     if not problem.loss.smooth:
+        limits = replace(limits, tol=max(limits.tol, LISTED_TOLERANCE))
         listed = enumerate_patterns(dense_rows(problem))
         oracle = PatternOracle(problem.rows, listed, kind="exact")
         return Plan(unit, [oracle], ConeMaster(problem, listed), limits, accepts_start=False)
@@ -124,7 +126,7 @@ def _sub_sampled(
 ) -> Plan:
     _refuse_several_outputs(problem, patterns)
     listed = listed_patterns(problem, patterns, rng)
-    limits = replace(limits, tol=min(limits.tol, EXACT_TOLERANCE))
+    limits = replace(limits, tol=min(limits.tol, LISTED_TOLERANCE))
     return Plan(
         unit,
         [PatternOracle(problem.rows, listed)],
@@ -142,7 +144,7 @@ def _gated(
     limits: Limits,
     rng: np.random.Generator,
 ) -> Plan:
-    limits = replace(limits, tol=min(limits.tol, EXACT_TOLERANCE))
+    limits = replace(limits, tol=min(limits.tol, LISTED_TOLERANCE))
     if isinstance(unit, Linear):
         listed = np.ones((1, problem.rows.n), dtype=bool)
         bound: Unit = unit

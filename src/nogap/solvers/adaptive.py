@@ -127,7 +127,7 @@ class ColumnGeneration:
     def _rounds(self) -> Status:
         refined, idle = False, 0
         for _ in range(self.limits.max_rounds):
-            if self.exploring and self.history:
+            if self.exploring and self._gap_is_open():
                 self._explore()
             found, certificate = self._price()
             if self._announce(certificate):
@@ -180,6 +180,9 @@ class ColumnGeneration:
             self._set(self.explorer.step(self.neurons, self.V, self.clock.over))
         after = objective(self.problem, self.unit, self.neurons)
         self.exploring = before - after > EXPLORATION_PAYS * self.limits.tol * abs(after)
+
+    def _gap_is_open(self) -> bool:
+        return self.certificate is not None and self.certificate.relative_gap > self.limits.tol
 
     def _set_if_lower(self, fitted: tuple[Neurons, Array]) -> None:
         new = objective(self.problem, self.unit, fitted[0])

@@ -25,7 +25,8 @@ from nogap.units import ReLU, Unit
 TOLERANCE = 1e-11
 VIOLATION = 1e-9
 GHOST = 1e-11  # share of the objective below which a neuron's penalty is rounding
-MAX_NEWTON_STEPS = 25
+MAX_NEWTON_STEPS = 60
+LEAST_DAMPING, MOST_DAMPING = 1e-9, 1e3
 
 
 class ConeMaster:
@@ -75,14 +76,18 @@ class _Cells:
     def __init__(
         self, problem: Problem, X: Array, patterns: BoolArray, start: Neurons, *, cones: bool
     ) -> None:
-        self.problem, self.X, self.cones = problem, X, cones
+        self.problem, self.cones = problem, cones
+        # rows of norm at most 1: the same program in v * scale, which the solver finds easier
+        self.scale = float(np.linalg.norm(X, axis=1).max()) or 1.0
+        self.X, self.beta = X / self.scale, problem.beta / self.scale
+        X = self.X
         signs = np.where(start.outputs[:, 0] > 0, 1, -1)
         pairs, owner = np.unique(np.column_stack([start.gate, signs]), axis=0, return_inverse=True)
         self.gate, self.signs = pairs[:, 0], pairs[:, 1].astype(np.float64)
         self.patterns = patterns[self.gate]
         self.m, self.d = pairs.shape[0], X.shape[1]
         self.start = np.zeros((self.m, self.d))
-        np.add.at(self.start, owner.ravel(), start.hidden)
+        np.add.at(self.start, owner.ravel(), self.scale * start.hidden)
         self.b = start.intercept.copy()
         blocks = [s * D[:, None] * X for s, D in zip(self.signs, self.patterns, strict=True)]
         self.A = np.concatenate(blocks, axis=1)  # (n, m d)
@@ -105,19 +110,23 @@ class _Cells:
         if not problem.loss.smooth:
             x, dual = self._cone_solve(None, None)
             return self._neurons(x), dual[:, None]
-        value = self._value(x)
+        value, damping = self._value(x), 0.0
         for _ in range(MAX_NEWTON_STEPS):
             F = self._outputs(x)
             slope = problem.dual_point(F)[:, 0]
-            curvature = problem.weights * problem.loss.curvature(F, problem.Y)[:, 0]
-            new, _ = self._cone_solve(curvature, slope + curvature * (self.A @ x))
-            length, step = 1.0, new - x
-            while self._value(x + length * step) > value + 1e-14 * abs(value) and length > 1e-8:
-                length *= 0.5
-            moved = self._value(x + length * step)
-            if moved > value:
+            true = problem.weights * problem.loss.curvature(F, problem.Y)[:, 0]
+            while True:  # damped where the loss is flatter here than where the step leads
+                curvature = true + damping * problem.weights
+                new, _ = self._cone_solve(curvature, slope + curvature * (self.A @ x))
+                decrease = value - self._value(new)
+                if decrease >= 0.25 * self._promised(slope, x, new):
+                    break
+                damping = max(10.0 * damping, LEAST_DAMPING)
+                if damping > MOST_DAMPING:
+                    break
+            if decrease <= 0:
                 break
-            decrease, x, value = value - moved, x + length * step, moved
+            x, value, damping = new, value - decrease, 0.1 * damping
             if decrease <= 1e-13 * abs(value) or isinstance(problem.loss, Squared):
                 break
             if should_stop():
@@ -125,14 +134,22 @@ class _Cells:
         neurons = self._neurons(x)
         return neurons, problem.dual_point(self._outputs(x))
 
+    def _promised(self, slope: Array, x: Array, new: Array) -> float:
+        """Decrease of the objective with the loss linearised at x."""
+        norms = [np.linalg.norm(z[: self.m * self.d].reshape(self.m, -1), axis=1) for z in (x, new)]
+        linear = float(slope @ (self.A @ (new - x)))
+        return linear + self.beta * float(norms[0].sum() - norms[1].sum())
+
     def _neurons(self, x: Array) -> Neurons:
         V = x[: self.m * self.d].reshape(self.m, self.d)
         sizes = np.linalg.norm(V, axis=1)
-        worth = self.problem.beta * sizes / (abs(self._value(x)) + 1e-300)
+        worth = self.beta * sizes / (abs(self._value(x)) + 1e-300)
         ghosts = (sizes <= 1e-9 * sizes.sum()) | (worth <= GHOST)  # interior points leave them
         V[ghosts] = 0.0
         b = x[self.m * self.d :] if self.problem.fit_intercept else self.b
-        return Neurons.from_factors(V, self.signs[:, None], b, self.gate.astype(np.intp))
+        return Neurons.from_factors(
+            V / self.scale, self.signs[:, None], b, self.gate.astype(np.intp)
+        )
 
     def _outputs(self, x: Array) -> Array:
         F: Array = (self.A @ x)[:, None]
@@ -141,7 +158,7 @@ class _Cells:
     def _value(self, x: Array) -> float:
         V = x[: self.m * self.d].reshape(self.m, self.d)
         penalty = float(np.linalg.norm(V, axis=1).sum())
-        return self.problem.loss_value(self._outputs(x)) + self.problem.beta * penalty
+        return self.problem.loss_value(self._outputs(x)) + self.beta * penalty
 
     def _cone_solve(self, curvature: Array | None, target: Array | None) -> tuple[Array, Array]:
         """Solve with the rows imposed so far; impose the violated ones and repeat."""
@@ -166,7 +183,7 @@ class _Cells:
         n_slack = n if hinge else 0
         n_var = k + m + n_slack
         q = np.zeros(n_var)
-        q[k : k + m] = self.problem.beta
+        q[k : k + m] = self.beta
         if hinge:
             q[k + m :] = self.problem.weights
             P = sp.csc_array((n_var, n_var))
