@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-
 from tests.reference import CLASSIFICATION, dual_correlation, with_ones
 
 
@@ -147,7 +146,11 @@ def _labels(g, X, kind):
 
 TARGETS = ("noise", "teacher", "noise", "large", "noise", "ties", "noise", "one_sign")
 FRACTIONS = (0.5, 0.1, 0.01, 0.001)
-OPTIONS = ((), ("fit_intercept",), ("hidden_bias",), ("sample_weight",)) + (
+OPTIONS = (
+    (),
+    ("fit_intercept",),
+    ("hidden_bias",),
+    ("sample_weight",),
     ("fit_intercept", "hidden_bias"),
     ("fit_intercept", "sample_weight"),
 )
@@ -163,7 +166,9 @@ def random_instance(
     options = OPTIONS[int(g.integers(len(OPTIONS)))] if options is None else options
     target = target or TARGETS[int(g.integers(len(TARGETS)))]
     n, d = int(g.integers(rows[0], rows[1] + 1)), int(g.integers(columns[0], columns[1] + 1))
-    d = min(d, 2) if "hidden_bias" in options else d  # rank 3 is as far as the references go cheaply
+    d = (
+        min(d, 2) if "hidden_bias" in options else d
+    )  # rank 3 is as far as the references go cheaply
     X = KINDS[kind](g, n, d)
     if loss in CLASSIFICATION:
         y = _labels(g, X, target)

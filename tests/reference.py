@@ -178,7 +178,9 @@ def solve(objective, constraints):
     problem = cp.Problem(cp.Minimize(objective), constraints)
     for tolerance in (1e-11, 1e-10, 1e-9, 1e-8):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "may be inaccurate": then the next tolerance is asked for
+            warnings.simplefilter(
+                "ignore"
+            )  # "may be inaccurate": then the next tolerance is asked for
             try:
                 problem.solve(
                     solver=cp.CLARABEL,
@@ -206,9 +208,7 @@ def loss_value(loss, F, y, weights=None):
     else:
         each = {
             "squared": lambda: 0.5 * (F - y) ** 2,
-            "huber": lambda: np.where(
-                np.abs(F - y) <= 1, 0.5 * (F - y) ** 2, np.abs(F - y) - 0.5
-            ),
+            "huber": lambda: np.where(np.abs(F - y) <= 1, 0.5 * (F - y) ** 2, np.abs(F - y) - 0.5),
             "logistic": lambda: np.logaddexp(0.0, -y * F),
             "hinge": lambda: np.maximum(0.0, 1 - y * F),
             "squared_hinge": lambda: 0.5 * np.maximum(0.0, 1 - y * F) ** 2,

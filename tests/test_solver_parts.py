@@ -298,6 +298,10 @@ def test_lbfgs_keeps_the_best_point_where_no_step_helps():
         for steps in range(60)
     ]
     assert np.all(np.diff(values) <= 0)
+    start = np.ones(3)
+    x, value = minimise(lambda x: (float(x @ x), -2 * x), start.copy(), 20)  # a wrong gradient
+    assert value == 3.0
+    assert_allclose(x, start)
 
 
 def test_lbfgs_in_single_precision_stays_there():

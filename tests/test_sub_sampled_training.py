@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
-
-import nogap
-from nogap import Status, sample_patterns, train
-from nogap.units import GatedReLU
 from tests.instances import penalty_of, random_instance
 from tests.reference import (
     CLASSIFICATION,
@@ -23,6 +21,10 @@ from tests.reference import (
     relu_optimum,
     with_ones,
 )
+
+import nogap
+from nogap import Status, sample_patterns, train
+from nogap.units import GatedReLU
 
 GATED_LOSSES = (*LOSSES, "multinomial")
 
@@ -121,7 +123,7 @@ def test_sampled_patterns_are_an_upper_bound_that_falls():
         assert solution.certificate.lower_bound <= whole * (1 + 1e-8)
         assert solution.status is Status.PROGRAM_OPTIMAL
         values.append(solution.objective)
-    assert all(b <= a * (1 + 1e-7) for a, b in zip(values, values[1:], strict=False))
+    assert all(b <= a * (1 + 1e-7) for a, b in itertools.pairwise(values))
     assert values[-1] >= whole * (1 - 1e-8)
 
 

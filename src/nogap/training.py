@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -131,10 +132,11 @@ def train(
     network = to_network(problem, plan.unit, outcome.neurons, hidden_bias)
     if network.n_neurons > problem.rows.n * problem.n_outputs:
         network = network.prune(X)
+    value = problem.loss_value(network.decision(X)) + problem.beta * network.penalty()
     return Solution(
         network=network,
-        objective=certificate.objective,
-        certificate=certificate,
+        objective=value,
+        certificate=replace(certificate, objective=value),
         status=status,
         history=outcome.history,
         n_iter=len(outcome.history),

@@ -25,7 +25,7 @@ from nogap.units import ReLU, Unit
 TOLERANCE = 1e-11
 VIOLATION = 1e-9
 GHOST = 1e-11  # share of the objective below which a neuron's penalty is rounding
-MAX_NEWTON_STEPS = 60
+MAX_NEWTON_STEPS = 200
 LEAST_DAMPING, MOST_DAMPING = 1e-9, 1e3
 
 
@@ -181,6 +181,7 @@ class _Cells:
         m = self.m
         hinge = curvature is None
         n_slack = n if hinge else 0
+        size = 1.0
         n_var = k + m + n_slack
         q = np.zeros(n_var)
         q[k : k + m] = self.beta
@@ -193,6 +194,11 @@ class _Cells:
             dense = np.triu(self.A.T @ (curvature[:, None] * self.A))
             P = sp.block_diag([sp.csc_array(dense), sp.csc_array((m, m))], format="csc")
             q[:k] = -self.A.T @ target
+            # in units of the solution's likely size: all constraints are homogeneous
+            most = float(np.max(self.problem.weights @ self.A**2))
+            size = float(np.abs(q[:k]).max()) / most if most > 0 else 1.0
+            size = size if size > 0 else 1.0
+            q /= size
         rows, bounds, cones = self._constraints(n_var, hinge)
         settings = clarabel.DefaultSettings()
         settings.verbose = False
@@ -208,7 +214,7 @@ class _Cells:
         if hinge:
             alpha = np.clip(np.array(solved.z)[:n], 0.0, self.problem.weights)
             dual = alpha * self.problem.Y[:, 0]
-        return x[:k], dual
+        return size * x[:k], dual
 
     def _constraints(self, n_var: int, hinge: bool) -> tuple[Any, Array, list[Any]]:
         import clarabel

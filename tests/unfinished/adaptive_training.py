@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -12,10 +13,6 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from scipy.optimize import minimize
-
-import nogap
-from nogap import Network, Record, Status, certify, train
-from nogap.oracles import ExactOracle, SearchOracle
 from tests.instances import ADAPTIVE, PUBLISHED, adaptive_instance, published, random_instance
 from tests.reference import (
     LOSSES,
@@ -25,6 +22,10 @@ from tests.reference import (
     relu_network_objective,
     relu_optimum,
 )
+
+import nogap
+from nogap import Network, Record, Status, certify, train
+from nogap.oracles import ExactOracle, SearchOracle
 
 # ---------------------------------------------------------------- the enumerated optimum
 
@@ -45,9 +46,7 @@ def _report_on(seed, loss):
             r.lower_bound <= optimum + slack for r in solution.history if r.kind != "search"
         ),
         "reported objective": abs(solution.objective - own) <= 1e-9 * own,
-        "objective rose": all(
-            b <= a * (1 + 1e-13) for a, b in zip(objectives, objectives[1:], strict=False)
-        ),
+        "objective rose": all(b <= a * (1 + 1e-13) for a, b in itertools.pairwise(objectives)),
         "final objective above history": own <= objectives[-1] * (1 + 1e-12),
         "kind": certificate.kind == "exact",
         "status": (solution.status is Status.OPTIMAL) == (certificate.relative_gap <= 1e-4),
@@ -239,9 +238,7 @@ def _is_sound(solution, X, y, beta, optimum=None, loss="squared"):
 @pytest.mark.parametrize("seconds", [1e-9, 0.4])
 def test_max_time_returns_the_best_network_so_far(seconds):
     start = time.perf_counter()
-    solution = train(
-        MIDDLE_X, MIDDLE_Y, beta=0.2, max_time=seconds, tol=1e-12, random_state=0
-    )
+    solution = train(MIDDLE_X, MIDDLE_Y, beta=0.2, max_time=seconds, tol=1e-12, random_state=0)
     elapsed = time.perf_counter() - start
     assert solution.status is Status.TIME_LIMIT
     assert elapsed <= seconds + 2.0
@@ -314,8 +311,8 @@ def test_callbacks_get_every_record_and_may_stop_the_run():
     assert records == solution.history
     assert len(records) == solution.n_iter >= 2
     assert all(isinstance(record, Record) for record in records)
-    assert all(a.time <= b.time for a, b in zip(records, records[1:], strict=False))
-    for stop in (True, np.True_, np.bool_(3.0 < np.float64(4.0))):
+    assert all(a.time <= b.time for a, b in itertools.pairwise(records))
+    for stop in (True, np.True_, np.bool_(np.float64(4.0) > 3.0)):
         stopped = train(X, y, beta=0.5, random_state=0, callbacks=[lambda record, s=stop: s])
         assert stopped.n_iter == 1, repr(stop)
         assert stopped.status is Status.INTERRUPTED
@@ -417,9 +414,7 @@ def test_a_real_ctrl_c_returns_the_best_network_so_far():
 def test_training_works_outside_the_main_thread():
     X, y = published(20, 2, 11)
     found = []
-    thread = threading.Thread(
-        target=lambda: found.append(train(X, y, beta=1.0, random_state=0))
-    )
+    thread = threading.Thread(target=lambda: found.append(train(X, y, beta=1.0, random_state=0)))
     thread.start()
     thread.join()
     assert _same(found[0], train(X, y, beta=1.0, random_state=0))
@@ -489,7 +484,7 @@ def test_warm_starts_of_another_shape_are_refused_or_sound():
 def _descent(X, Y, beta, loss, width, seed):
     """Best value of plain L-BFGS on the weight-decay form from one random start."""
     g = np.random.default_rng(seed)
-    (n, d), C = X.shape, Y.shape[1]
+    (_n, d), C = X.shape, Y.shape[1]
 
     def value(x):
         x = np.where(np.abs(x) < 1e-12, 0.0, x)  # denormal numbers are slow
