@@ -171,6 +171,14 @@ def test_at_a_trained_residual_everything_cancels_and_the_bound_still_holds(seed
     assert listed.price(v[:, None], 5)[1].value >= best * (1 - 1e-12)
 
 
+@pytest.mark.parametrize("apart", [1e-8, 1e-10, 1e-12])
+def test_an_exact_figure_covers_rows_that_are_nearly_parallel(apart):
+    """Rows closer than the tolerance count as one line; what that neglects must be allowed for."""
+    X, v = np.array([[1.0, 0.0], [1.0, apart], [1.0, apart / 2]]), np.array([1.0, 1.0, -2.0])
+    _, claim = ExactOracle(MemoryRows(X)).price(v[:, None], 1)
+    assert claim.value >= attained(X, v, np.array([-apart / 2, 1.0]))
+
+
 def test_a_gated_correlation_is_a_singular_value():
     rng = np.random.default_rng(5)
     X, V = rng.normal(size=(8, 3)), rng.normal(size=(8, 2))
