@@ -1,0 +1,515 @@
+"""The parts of the solvers: quadratic programs, sizes, local descent, Newton on kinks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from scipy.optimize import minimize, nnls
+
+from nogap import train
+from nogap.formulation import formulate
+from nogap.losses import Huber, get_loss
+from nogap.solvers.hinge_program import refit_sizes_hinge
+from nogap.solvers.kink_newton import kink_newton
+from nogap.solvers.lbfgs import minimise
+from nogap.solvers.neurons import Neurons, objective
+from nogap.solvers.nonnegative import nonnegative_qp
+from nogap.solvers.refit import refit_sizes
+from nogap.solvers.slide import SMOOTHING_WIDTH, slide
+from nogap.solvers.smoothing import SmoothedHinge
+from nogap.units import ReLU
+
+SMOOTH_LOSSES = ["squared", "huber", "logistic", "squared_hinge", "multinomial"]
+RELU = ReLU()
+
+
+def targets(loss, rng, n):
+    if loss == "multinomial":
+        return np.arange(n) % 3
+    if get_loss(loss).classifies:
+        return np.where(np.arange(n) % 2 == 0, -1.0, 1.0)
+    return 2 * rng.normal(size=n)
+
+
+def some_neurons(problem, rng, m, sizes=None):
+    C, d = problem.n_outputs, problem.rows.d
+    U, A = rng.normal(size=(m, d)), rng.normal(size=(m, C))
+    sizes = rng.exponential(size=m) if sizes is None else sizes
+    return Neurons(
+        U / np.linalg.norm(U, axis=1, keepdims=True),
+        A / np.linalg.norm(A, axis=1, keepdims=True),
+        np.asarray(sizes, dtype=float),
+        rng.normal(size=C) if problem.fit_intercept else np.zeros(C),
+        np.zeros(m, dtype=np.intp),
+    )
+
+
+def a_problem(loss, seed, n=12, d=3, **options):
+    rng = np.random.default_rng(seed)
+    options = {"beta": 0.3, "loss": loss, **options}
+    return formulate(rng.normal(size=(n, d)), targets(options["loss"], rng, n), **options), rng
+
+
+# ---------------------------------------------------------------- non-negative quadratic programs
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    m=st.integers(1, 8),
+    rows=st.integers(1, 10),
+    warm=st.booleans(),
+    twins=st.booleans(),
+)
+@settings(deadline=None, max_examples=80)
+def test_nonnegative_qp_is_nonnegative_least_squares(seed, m, rows, warm, twins):
+    rng = np.random.default_rng(seed)
+    A, b = rng.normal(size=(rows, m)), rng.normal(size=rows)
+    if twins:
+        A[:, m // 2 :] = A[:, : m - m // 2]  # a singular Hessian
+    _, expected = nnls(A, b)
+    start = np.maximum(rng.normal(size=m), 0.0) if warm else np.zeros(m)
+    t = nonnegative_qp(A.T @ A, A.T @ b, start, np.zeros(m, dtype=bool))
+    assert t.min() >= 0
+    assert np.linalg.norm(A @ t - b) == pytest.approx(expected, abs=1e-6)
+    slope = A.T @ (b - A @ t)
+    scale = 1 + np.abs(A.T @ b).max()
+    assert slope.max() <= 1e-6 * scale
+    assert np.abs(slope * t).max() <= 1e-6 * scale * (1 + t.max())
+
+
+@given(seed=st.integers(0, 10**6), m=st.integers(1, 6), n_free=st.integers(0, 3))
+@settings(deadline=None, max_examples=60)
+def test_nonnegative_qp_with_free_variables(seed, m, n_free):
+    """A free variable is the difference of two that have a sign."""
+    rng = np.random.default_rng(seed)
+    A, b = rng.normal(size=(9, m + n_free)), rng.normal(size=9)
+    free = np.arange(m + n_free) >= m
+    t = nonnegative_qp(A.T @ A, A.T @ b, np.zeros(m + n_free), free)
+    _, expected = nnls(np.concatenate([A, -A[:, free]], axis=1), b)
+    assert t[~free].min(initial=0.0) >= 0
+    assert np.linalg.norm(A @ t - b) == pytest.approx(expected, abs=1e-8)
+    assert_allclose((A.T @ (b - A @ t))[free], 0.0, atol=1e-8)
+
+
+def test_nonnegative_qp_on_a_cone_program():
+    cp = pytest.importorskip("cvxpy")
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=(4, 9))  # rank 4 of 9
+    H, c = A.T @ A, A.T @ rng.normal(size=4) - 0.1
+    free = np.zeros(9, dtype=bool)
+    t = nonnegative_qp(H, c, np.zeros(9), free)
+    x = cp.Variable(9, nonneg=True)
+    value = cp.Problem(cp.Minimize(0.5 * cp.sum_squares(A @ x) - c @ x)).solve(
+        cp.CLARABEL, tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-11
+    )
+    assert 0.5 * t @ H @ t - c @ t == pytest.approx(value, abs=1e-7)
+
+
+def test_nonnegative_qp_without_variables_and_without_gain():
+    none = nonnegative_qp(np.zeros((0, 0)), np.zeros(0), np.zeros(0), np.zeros(0, dtype=bool))
+    assert none.shape == (0,)
+    t = nonnegative_qp(np.eye(3), -np.ones(3), np.ones(3), np.zeros(3, dtype=bool))
+    assert_allclose(t, 0.0)
+    zero = nonnegative_qp(np.zeros((2, 2)), -np.ones(2), np.zeros(2), np.zeros(2, dtype=bool))
+    assert_allclose(zero, 0.0)
+
+
+# ---------------------------------------------------------------- sizes
+
+
+def check_sizes(problem, neurons, tolerance=1e-6):
+    """The optimality conditions of the lasso with one-signed weights."""
+    features = neurons.features(problem, RELU)
+    fitted, V = refit_sizes(problem, neurons, features)
+    assert fitted.sizes.min() >= 0
+    assert_allclose(V, problem.dual_point(fitted.outputs_at(features)), atol=1e-9)
+    gain = np.einsum("mc,mc->m", features.T @ V, fitted.outputs)
+    assert gain.max() <= problem.beta * (1 + tolerance)
+    assert_allclose(gain[fitted.sizes > 1e-9], problem.beta, rtol=tolerance)
+    if problem.fit_intercept:
+        assert_allclose(V.sum(axis=0), 0.0, atol=tolerance * np.abs(V).sum())
+    assert objective(problem, RELU, fitted) <= objective(problem, RELU, neurons) * (1 + 1e-14)
+    return fitted
+
+
+@pytest.mark.parametrize("loss", SMOOTH_LOSSES)
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("start", ["cold", "warm", "twins"])
+def test_refit_sizes_is_optimal(loss, fit_intercept, start):
+    for seed in range(4):
+        problem, rng = a_problem(loss, seed, fit_intercept=fit_intercept)
+        weights = rng.choice([0.0, 0.5, 1.0, 2.0], size=12, p=[0.1, 0.3, 0.3, 0.3])
+        problem, rng = a_problem(
+            loss, seed, fit_intercept=fit_intercept, sample_weight=weights + 0.01
+        )
+        neurons = some_neurons(problem, rng, 8, np.zeros(8) if start == "cold" else None)
+        if start == "twins":
+            neurons = neurons.joined(neurons)
+        fitted = check_sizes(problem, neurons)
+        again = refit_sizes(problem, fitted, fitted.features(problem, RELU))[0]
+        assert objective(problem, RELU, again) == pytest.approx(
+            objective(problem, RELU, fitted), rel=1e-10
+        )
+
+
+@pytest.mark.parametrize("loss", SMOOTH_LOSSES)
+def test_refit_without_neurons_fits_the_intercept(loss):
+    problem, _ = a_problem(loss, 3, fit_intercept=True)
+    F = np.zeros_like(problem.Y)
+    none = Neurons.none(problem)
+    fitted, V = refit_sizes(problem, none, np.zeros((12, 0)))
+    centred = problem.best_intercept(F) - fitted.intercept
+    if loss == "multinomial":  # a common shift changes nothing
+        centred -= centred.mean()
+    assert_allclose(centred, 0.0, atol=1e-6)
+    assert_allclose(V.sum(axis=0), 0.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("target", [2.0, 5.0, 500.0, 1e6])
+@pytest.mark.parametrize("delta", [0.1, 1.0])
+def test_refit_where_the_huber_loss_has_no_curvature(target, delta):
+    """Every residual is in the linear part, so the Hessian is zero; the optimum is far away."""
+    problem = formulate([[1.0]], [target], beta=0.3 * delta, loss=Huber(delta))
+    neuron = Neurons(np.ones((1, 1)), np.ones((1, 1)), np.zeros(1), np.zeros(1), np.zeros(1, int))
+    fitted, _ = refit_sizes(problem, neuron, np.ones((1, 1)))
+    assert fitted.sizes[0] == pytest.approx(target - 0.3 * delta, rel=1e-9)
+
+
+@pytest.mark.parametrize("patterns", ["adaptive", "all"])
+@pytest.mark.parametrize("target", [2.0, 50.0])
+def test_one_row_far_out_is_fitted_under_the_huber_loss(target, patterns):
+    solution = train([[1.0]], [target], beta=0.3, loss="huber", patterns=patterns, random_state=0)
+    assert solution.status.converged
+    assert solution.objective == pytest.approx(0.045 + 0.3 * (target - 0.3), rel=1e-3)
+
+
+@pytest.mark.parametrize("far", [20.0, 60.0, 400.0])
+def test_refit_of_a_saturated_logistic_loss(far):
+    """Confident and wrong: the curvature at the start is exp(-far)."""
+    problem = formulate([[1.0], [-1.0]], [1.0, -1.0], beta=0.1, loss="logistic")
+    directions, outputs = np.array([[1.0], [1.0]]), np.array([[1.0], [-1.0]])
+    start = Neurons(directions, outputs, np.array([0.0, far]), np.zeros(1), np.zeros(2, int))
+    fitted, V = refit_sizes(problem, start, start.features(problem, RELU))
+    assert fitted.sizes[0] == pytest.approx(np.log(9), rel=1e-6)  # expit(-t) = 0.1
+    assert fitted.sizes[1] == 0.0
+    assert V[0, 0] == pytest.approx(0.1, rel=1e-6)
+
+
+# -- the linear program of the hinge loss
+
+
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("C", [1, 2])
+def test_the_hinge_program_has_a_feasible_dual_and_no_gap(fit_intercept, C):
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(15, 2))
+        Y = rng.choice([-1.0, 1.0], size=(15, C))
+        Y[:2] = [[1.0], [-1.0]]
+        w = rng.choice([0.0, 0.5, 1.0, 2.0], size=15)
+        w[:2] = 1.0
+        problem = formulate(
+            X, Y, beta=0.4, loss="hinge", fit_intercept=fit_intercept, sample_weight=w
+        )
+        neurons = some_neurons(problem, rng, 6)
+        features = neurons.features(problem, RELU)
+        fitted, V = refit_sizes_hinge(problem, neurons, features)
+        alpha = V * problem.Y
+        assert alpha.min() >= 0
+        assert np.all(alpha <= w[:, None])
+        gain = np.einsum("mc,mc->m", features.T @ V, fitted.outputs)
+        assert gain.max() <= problem.beta * (1 + 1e-9)
+        if fit_intercept:
+            assert_allclose(V.sum(axis=0), 0.0, atol=1e-9)
+        value = objective(problem, RELU, fitted)
+        assert value == pytest.approx(alpha.sum(), abs=1e-8)
+        assert value <= objective(problem, RELU, neurons) + 1e-9
+        # complementary slackness, said otherwise: V is a subgradient at the outputs
+        margin = problem.Y * fitted.outputs_at(features)
+        assert np.all(alpha[margin > 1 + 1e-8] == 0)
+        assert_allclose(
+            alpha[margin < 1 - 1e-8], np.broadcast_to(w[:, None], V.shape)[margin < 1 - 1e-8]
+        )
+
+
+# ---------------------------------------------------------------- limited-memory BFGS
+
+
+def rosenbrock(x):
+    a, b = x[:-1], x[1:]
+    gradient = np.zeros_like(x)
+    gradient[:-1] += -400 * a * (b - a**2) - 2 * (1 - a)
+    gradient[1:] += 200 * (b - a**2)
+    return float((100 * (b - a**2) ** 2 + (1 - a) ** 2).sum()), gradient
+
+
+@pytest.mark.parametrize("condition", [1.0, 1e2, 1e4])
+def test_lbfgs_on_a_quadratic(condition):
+    rng = np.random.default_rng(0)
+    Q = np.linalg.qr(rng.normal(size=(30, 30)))[0]
+    H = (Q * np.geomspace(1, condition, 30)) @ Q.T
+    c = rng.normal(size=30)
+
+    def quadratic(x):
+        g = H @ x - c
+        return float(0.5 * x @ (g - c)), g
+
+    x, value = minimise(quadratic, np.zeros(30), 1000, relative_decrease=1e-15)
+    assert value == pytest.approx(-0.5 * c @ np.linalg.solve(H, c), rel=1e-10)
+    assert_allclose(x, np.linalg.solve(H, c), atol=1e-4)
+
+
+@pytest.mark.parametrize("N", [2, 10])
+def test_lbfgs_on_rosenbrock(N):
+    start = np.tile([-1.2, 1.0], N // 2)
+    x, value = minimise(rosenbrock, start.copy(), 500)
+    assert value <= 1e-10
+    assert_allclose(x, 1.0, atol=1e-4)
+
+
+def test_lbfgs_never_rises_and_stops_when_asked():
+    values = []
+
+    def watched(x):
+        value, gradient = rosenbrock(x)
+        return value, gradient
+
+    for steps in range(0, 40, 3):
+        _, value = minimise(watched, np.array([-1.2, 1.0]), steps)
+        values.append(value)
+    assert np.all(np.diff(values) <= 0)
+    assert values[0] == rosenbrock(np.array([-1.2, 1.0]))[0]
+    x, _ = minimise(watched, np.array([-1.2, 1.0]), 100, should_stop=lambda: True)
+    assert_allclose(x, [-1.2, 1.0])
+
+
+def test_lbfgs_keeps_the_best_point_where_no_step_helps():
+    """At a kink the gradient points nowhere useful; the value must not rise for that."""
+    slopes = np.array([1.0, 7.0, 0.3])
+
+    def kinked(x):
+        return float(slopes @ np.abs(x)), slopes * np.sign(x)
+
+    values = [
+        minimise(kinked, np.array([1.0, -0.3, 1e-3]), steps, relative_decrease=0.0)[1]
+        for steps in range(60)
+    ]
+    assert np.all(np.diff(values) <= 0)
+    start = np.ones(3)
+    x, value = minimise(lambda x: (float(x @ x), -2 * x), start.copy(), 20)  # a wrong gradient
+    assert value == 3.0
+    assert_allclose(x, start)
+
+
+def test_lbfgs_in_single_precision_stays_there():
+    x, value = minimise(lambda x: (float((x**2).sum()), 2 * x), np.ones(5, dtype=np.float32), 50)
+    assert x.dtype == np.float32
+    assert value <= 1e-10
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-22, 1e-8, 1e8, 1e15])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_lbfgs_of_tiny_and_huge_figures(scale, dtype):
+    """A gradient whose norm underflows is no reason to fail."""
+    s = dtype(scale)
+
+    def bowl(x):
+        return float(0.5 * scale * ((x.astype(float) - 1) ** 2).sum()), s * (x - 1)
+
+    _, value = minimise(bowl, np.zeros(3, dtype=dtype), 100)
+    assert value <= 1.5 * scale
+
+
+def test_lbfgs_at_a_minimum_and_on_a_kink():
+    x, value = minimise(lambda x: (float(x @ x), 2 * x), np.zeros(3), 10)
+    assert value == 0.0
+    x, value = minimise(lambda x: (float(np.abs(x).sum()), np.sign(x)), np.array([1.0, -0.3]), 200)
+    assert value <= 1e-2
+    assert np.isfinite(x).all()
+
+
+# ---------------------------------------------------------------- sliding
+
+
+@pytest.mark.parametrize("loss", [*SMOOTH_LOSSES, "hinge"])
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("single", [False, True])
+def test_sliding_does_not_raise_the_objective(loss, fit_intercept, single):
+    for seed in range(3):
+        problem, rng = a_problem(loss, seed, fit_intercept=fit_intercept)
+        neurons = some_neurons(problem, rng, 6)
+        judged = problem
+        if loss == "hinge":  # it descends on the smoothed loss
+            from dataclasses import replace
+
+            judged = replace(problem, loss=SmoothedHinge(SMOOTHING_WIDTH))
+        before = objective(judged, RELU, neurons)
+        for steps in (0, 1, 20):
+            moved = slide(problem, RELU, neurons, steps, single=single)
+            room = 1e-6 if single else 1e-13
+            assert objective(judged, RELU, moved) <= before * (1 + room)
+        assert objective(judged, RELU, moved) < 0.99 * before
+        if not fit_intercept:
+            assert_allclose(moved.intercept, 0.0)
+        for unit in (moved.directions, moved.outputs):
+            assert_allclose(np.linalg.norm(unit, axis=1), 1.0, atol=1e-12)
+
+
+def test_sliding_ends_near_a_stationary_point_of_the_true_objective():
+    problem, rng = a_problem("logistic", 0)
+    moved = slide(problem, RELU, some_neurons(problem, rng, 4), 2000)
+    best = refit_sizes(problem, moved, moved.features(problem, RELU))[0]
+    value = objective(problem, RELU, moved)
+    assert value - objective(problem, RELU, best) <= 1e-5 * value
+
+
+def test_sliding_nothing():
+    problem, _ = a_problem("squared", 0)
+    none = Neurons.none(problem)
+    assert slide(problem, RELU, none, 10) is none
+
+
+# ---------------------------------------------------------------- Newton on kinks
+
+
+@pytest.mark.parametrize("loss", SMOOTH_LOSSES)
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_kink_newton_does_not_raise_the_objective(loss, fit_intercept):
+    for seed in range(4):
+        problem, rng = a_problem(loss, seed, fit_intercept=fit_intercept)
+        neurons = some_neurons(problem, rng, 4)
+        before = objective(problem, RELU, neurons)
+        after = objective(problem, RELU, kink_newton(problem, neurons))
+        assert after <= before * (1 + 1e-13)
+        assert after < 0.999 * before
+
+
+@pytest.mark.parametrize("distance", [0.0, 1e-12, 1e-9, 1e-7, 5e-7, 2e-6])
+def test_kink_newton_next_to_a_kink_does_not_raise_the_objective(distance):
+    """Neurons that start almost on kinks are put onto them; that too must not cost anything."""
+    for seed in range(6):
+        problem, rng = a_problem("squared", seed)
+        neurons = some_neurons(problem, rng, 3)
+        X = problem.rows.take(np.arange(12))
+        U = neurons.directions.copy()
+        for j in range(3):
+            x = X[rng.integers(12)]
+            x = x / np.linalg.norm(x)
+            U[j] = U[j] - (U[j] @ x) * x
+            U[j] = U[j] / np.linalg.norm(U[j]) + distance * x * (-1) ** j
+        near = Neurons.from_factors(
+            U * neurons.sizes[:, None], neurons.outputs, neurons.intercept, neurons.gate
+        )
+        before = objective(problem, RELU, near)
+        for steps in (1, 40):
+            after = objective(problem, RELU, kink_newton(problem, near, max_iter=steps))
+            assert after <= before * (1 + 1e-12), (seed, steps)
+
+
+def stationarity(problem, neurons, near=1e-7):
+    """How far the hidden side is from optimal for fixed output directions, neuron by neuron.
+
+    Minus the gradient of the rows that are on, less beta u, must be a sum of theta_i push_i x_i
+    with 0 <= theta <= 1 over the rows on their kink.  Returns the largest residual norm.
+    """
+    from scipy.optimize import lsq_linear
+
+    X = problem.rows.take(np.arange(problem.rows.n))
+    Z = X @ neurons.directions.T
+    push = problem.dual_point(neurons.outputs_at(np.maximum(Z, 0.0))) @ neurons.outputs.T
+    worst = 0.0
+    for j in range(neurons.count):
+        kink = np.abs(Z[:, j]) <= near * np.linalg.norm(X, axis=1)
+        on = (Z[:, j] > 0) & ~kink
+        target = problem.beta * neurons.directions[j] - X[on].T @ push[on, j]
+        if kink.any():
+            solved = lsq_linear((X[kink] * push[kink, j, None]).T, target, bounds=(0, 1))
+            target = target - (X[kink] * push[kink, j, None]).T @ solved.x
+        worst = max(worst, np.linalg.norm(target))
+    return worst
+
+
+def newton_from_a_slide(loss, fit_intercept, seed):
+    problem, rng = a_problem(loss, seed, n=16, fit_intercept=fit_intercept)
+    rough = slide(problem, RELU, some_neurons(problem, rng, 6), 300)
+    fine = kink_newton(problem, rough, max_iter=80)
+    assert objective(problem, RELU, fine) <= objective(problem, RELU, rough) * (1 + 1e-13)
+    return problem, fine.keep(fine.sizes > 1e-6)  # a neuron of no size has no condition
+
+
+@pytest.mark.parametrize(
+    ("loss", "fit_intercept", "seed"),
+    [
+        ("squared", False, 0),
+        ("squared", True, 2),
+        ("logistic", False, 0),
+        ("logistic", True, 3),
+        ("multinomial", False, 0),
+        ("multinomial", True, 1),
+    ],
+)
+def test_kink_newton_ends_with_multipliers_in_range(loss, fit_intercept, seed):
+    problem, fine = newton_from_a_slide(loss, fit_intercept, seed)
+    assert stationarity(problem, fine) <= 1e-6
+    X = problem.rows.take(np.arange(16))
+    distance = np.abs(X @ fine.directions.T) / np.linalg.norm(X, axis=1)[:, None]
+    assert np.sum(distance <= 1e-10) >= 2  # else the example shows nothing
+    V = problem.dual_point(fine.outputs_at(fine.features(problem, RELU)))
+    if fit_intercept:
+        assert_allclose(V.sum(axis=0), 0.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic", "multinomial"])
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_kink_newton_ends_at_a_local_optimum_from_anywhere(loss, fit_intercept):
+    """Neither a neuron that dies nor a row that is let go may stop the others."""
+    missed = []
+    for seed in range(4):
+        problem, fine = newton_from_a_slide(loss, fit_intercept, seed)
+        if stationarity(problem, fine) > 1e-4:
+            missed.append(seed)
+    assert missed == []
+
+
+def test_kink_newton_leaves_the_hinge_loss_and_nothing_alone():
+    problem, rng = a_problem("hinge", 0)
+    neurons = some_neurons(problem, rng, 3)
+    assert kink_newton(problem, neurons) is neurons
+    problem, _ = a_problem("squared", 0)
+    none = Neurons.none(problem)
+    assert kink_newton(problem, none) is none
+
+
+# ---------------------------------------------------------------- neurons
+
+
+def test_neurons_in_unit_form():
+    problem, rng = a_problem("multinomial", 0)
+    U, A = rng.normal(size=(5, 3)), rng.normal(size=(5, 3))
+    U[1], A[3] = 0.0, 0.0
+    neurons = Neurons.from_factors(U, A, np.zeros(3), np.arange(5))
+    assert neurons.count == 3
+    assert list(neurons.gate) == [0, 2, 4]
+    X = problem.rows.take(np.arange(12))
+    features = neurons.features(problem, RELU)
+    assert_allclose(neurons.outputs_at(features), np.maximum(X @ U.T, 0) @ A, atol=1e-12)
+    expected = np.linalg.norm(U, axis=1) @ np.linalg.norm(A, axis=1)
+    assert neurons.penalty == pytest.approx(expected, rel=1e-14)
+    value = problem.loss_value(np.maximum(X @ U.T, 0) @ A) + 0.3 * expected
+    assert objective(problem, RELU, neurons) == pytest.approx(value, rel=1e-14)
+
+
+def test_smoothed_hinge_is_below_and_close():
+    loss, hinge = SmoothedHinge(0.01), get_loss("hinge")
+    F = np.linspace(-3, 3, 1001)[:, None]
+    Y = np.ones_like(F)
+    difference = hinge.value(F, Y) - loss.value(F, Y)
+    assert difference.min() >= 0
+    assert difference.max() <= 0.005 + 1e-15
+    gradient = np.diff(loss.value(F, Y)) / np.diff(F[:, 0])
+    middle = loss.gradient((F[1:] + F[:-1]) / 2, Y[1:])[:, 0]
+    assert_allclose(gradient, middle, atol=0.2)
+    assert minimize(lambda f: loss.value(f[None], Y[:1])[0], [0.0]).fun <= 1e-8
