@@ -18,6 +18,7 @@ from nogap.oracles.base import Candidates, distinct, empty
 from nogap.oracles.bounded_least_squares import bounded_least_squares
 from nogap.oracles.box_distance import sweep
 from nogap.patterns import enumerate_patterns
+from nogap.patterns._lines import distinct_lines
 from nogap.problem import EPS
 from nogap.rows import Rows
 
@@ -43,6 +44,7 @@ class ExactOracle:
         self.X = rows.take(np.arange(rows.n))
         self.max_patterns = max_patterns
         self.precision = precision
+        self.merged = merging_allowance(self.X)
         self._cells: dict[bytes, BoolArray] = {}
 
     def price(
@@ -75,6 +77,7 @@ class ExactOracle:
         if not positive.any():
             return empty(X.shape[1]), 0.0
         rounding = 8 * EPS * sum(X.shape) * float(np.abs(v) @ np.linalg.norm(X, axis=1))
+        rounding += float(np.abs(v) @ self.merged)
         cells = _Cells(X, v, positive, self._patterns(positive))
         best = empty(X.shape[1])
         bound = 0.0  # upper bound over the cells that were dropped
@@ -89,6 +92,26 @@ class ExactOracle:
             best = _merged(best, found, max(count, 8))
             bound = max(bound, norm, cells.drop(best.best * (1 + self.precision)))
         return best.take(np.arange(min(count, best.values.size))), max(bound, best.best) + rounding
+
+
+def merging_allowance(X: Array) -> Array:
+    """What counting nearly parallel rows as one hyperplane can cost a correlation, per |v_i|, (n,).
+
+    A row whose bit is that of a neighbour at angle delta is wrong by at most ``delta ||x_i||``;
+    twice that, because a subset of the rows may choose another neighbour.
+    """
+    norms = np.linalg.norm(X, axis=1)
+    lines = distinct_lines(X)
+    if len(lines) == 0:
+        return np.zeros_like(norms)
+    Z = X / np.where(norms > 0, norms, 1.0)[:, None]
+    sides = np.where(lines.flipped, -1.0, 1.0)[:, None]
+    apart = np.linalg.norm(sides * Z - Z[lines.representatives][lines.line], axis=1)
+    apart[lines.zero] = 0.0
+    widest = np.zeros(len(lines))
+    np.maximum.at(widest, lines.line[~lines.zero], apart[~lines.zero])
+    allowance: Array = 2.0 * norms * widest[lines.line] * ~lines.zero
+    return allowance
 
 
 class _Cells:

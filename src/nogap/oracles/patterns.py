@@ -8,6 +8,7 @@ from nogap._typing import Array, BoolArray, IntArray
 from nogap.certificate import Correlation, Kind
 from nogap.oracles.base import Candidates, distinct, empty
 from nogap.oracles.box_distance import active_signs, cone_projection, sweep
+from nogap.oracles.exact import merging_allowance
 from nogap.problem import EPS
 from nogap.rows import Rows
 
@@ -45,6 +46,8 @@ class PatternOracle:
         rounding = 8 * EPS * sum(self.X.shape) * float(
             np.abs(v) @ np.linalg.norm(self.X, axis=1)
         )  # fmt: skip
+        if self.kind == "exact":
+            rounding += float(np.abs(v) @ merging_allowance(self.X))
         found, upper = self._project(centres, gate, count)
         return found, Correlation(upper + rounding, self.kind)
 
