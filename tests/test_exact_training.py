@@ -36,7 +36,7 @@ from nogap.formulation import formulate
 # 40 of each loss, and some that were hard once: hinge losses whose multipliers are not unique, flat
 # parts of the Huber loss, targets that cancel, slow ends
 SEEDS = [(seed, loss) for seed in range(40) for loss in LOSSES]
-SEEDS += [(seed, "hinge") for seed in (44, 54, 66, 91, 98, 135, 144, 151, 156, 157)]
+SEEDS += [(seed, "hinge") for seed in (44, 54, 66, 91, 98, 135, 144, 151, 156, 157, 263, 316)]
 SEEDS += [(50, "squared"), (127, "squared"), (129, "squared"), (85, "squared_hinge")]
 SEEDS += [(98, "huber"), (163, "huber")]
 

@@ -138,6 +138,7 @@ def test_a_sub_sample_is_not_mistaken_for_the_network_optimum():
     assert solution.objective > 1.2 * whole
     assert solution.certificate.relative_gap >= 1 - whole / solution.objective - 1e-9
     assert "sub-sampled program" in str(solution)
+    assert all(record.kind == "search" for record in solution.history)
     large = np.random.default_rng(16).standard_normal((200, 9))
     estimate = train(large, large[:, 0] ** 2, beta=5.0, patterns=30, random_state=0)
     assert estimate.status is Status.PROGRAM_OPTIMAL

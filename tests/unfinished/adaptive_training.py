@@ -163,8 +163,8 @@ def _same(first, second):
 @pytest.mark.parametrize("loss", [*LOSSES, "multinomial"])
 def test_equal_seeds_give_equal_networks_bit_for_bit(loss):
     g = np.random.default_rng(3)
-    X = g.standard_normal((24, 4))
-    product, classes = X[:, 0] * X[:, 1], g.integers(3, size=24)
+    X = g.standard_normal((18, 3))
+    product, classes = X[:, 0] * X[:, 1], g.integers(3, size=18)
     y = {"squared": product, "huber": product, "multinomial": classes}.get(loss, np.sign(product))
     beta = 0.2 * float(nogap.beta_max(X, y, loss))
     runs = [
@@ -334,12 +334,12 @@ def test_errors_of_callbacks_are_not_swallowed():
 @pytest.mark.parametrize("options", [{}, {"patterns": "all"}, {"patterns": 40}], ids=str)
 def test_an_interrupt_in_any_round_keeps_the_best_network(loss, options):
     instance = random_instance(
-        31, loss, rows=(20, 20), columns=(3, 3), kind="gaussian", options=("fit_intercept",)
+        31, loss, rows=(14, 14), columns=(2, 2), kind="gaussian", options=("fit_intercept",)
     )
     X, y = instance.X, instance.y
     keywords = {"beta": 0.05, "loss": loss, "fit_intercept": True, "random_state": 0, **options}
     whole = train(X, y, **keywords)
-    for last in range(1, min(whole.n_iter, 4) + 1):
+    for last in range(1, min(whole.n_iter, 3) + 1):
         seen = []
 
         def interrupt(record, seen=seen, last=last):
@@ -452,7 +452,7 @@ def test_a_warm_start_with_an_intercept_cannot_smuggle_it_in(loss):
     free = train(X, y, beta=beta, loss=loss, fit_intercept=True, random_state=0)
     assert free.network.intercept.any()
     try:
-        solution = train(X, y, beta=beta, loss=loss, warm_start=free, random_state=0, max_time=9)
+        solution = train(X, y, beta=beta, loss=loss, warm_start=free, random_state=0, max_time=4)
     except ValueError:  # refusing it is as good
         return
     assert not solution.network.intercept.any()
