@@ -444,6 +444,7 @@ def newton_from_a_slide(loss, fit_intercept, seed):
     ("loss", "fit_intercept", "seed"),
     [
         ("squared", False, 0),
+        ("squared", True, 2),
         ("logistic", False, 0),
         ("logistic", True, 3),
         ("multinomial", False, 0),
@@ -462,7 +463,7 @@ def test_kink_newton_ends_with_multipliers_in_range(loss, fit_intercept, seed):
 
 
 @pytest.mark.parametrize("loss", ["squared", "logistic", "multinomial"])
-@pytest.mark.parametrize("fit_intercept", [False])  # with an intercept: tests/unfinished
+@pytest.mark.parametrize("fit_intercept", [False, True])
 def test_kink_newton_ends_at_a_local_optimum_from_anywhere(loss, fit_intercept):
     """Neither a neuron that dies nor a row that is let go may stop the others."""
     missed = []

@@ -10,7 +10,13 @@ import numpy as np
 
 from nogap._threads import blas_threads
 from nogap._typing import ArrayLike, RandomState
-from nogap._validation import check_optional_count, check_optional_positive, generator
+from nogap._validation import (
+    check_callbacks,
+    check_optional_count,
+    check_optional_positive,
+    check_positive,
+    generator,
+)
 from nogap.certificate import Certificate
 from nogap.certification import certify_dual
 from nogap.formulation import formulate, from_network, to_network
@@ -19,7 +25,7 @@ from nogap.network import Network
 from nogap.plans import Patterns, Plan, choose_plan
 from nogap.problem import Problem
 from nogap.solution import Solution, Status
-from nogap.solvers.adaptive import Callback, ColumnGeneration, Limits, Outcome
+from nogap.solvers.adaptive import Callback, Limits, Outcome
 from nogap.solvers.neurons import Neurons
 from nogap.units import Unit, get_unit
 
@@ -118,17 +124,18 @@ def train(
         sample_weight=sample_weight,
     )
     limits = Limits(
-        tol=_tolerance(tol),
+        tol=check_positive(tol, "tol"),
         max_time=check_optional_positive(max_time, "max_time"),
         max_neurons=check_optional_count(max_neurons, "max_neurons"),
     )
     resolved, rng = get_unit(unit), generator(random_state)
+    listeners = check_callbacks(callbacks)
     plan = choose_plan(problem, resolved, patterns, limits, rng)
     start = _start(problem, warm_start, hidden_bias, plan)
-    run = plan.run_on(problem, list(callbacks or ()))
+    run = plan.run_on(problem, listeners)
     with blas_threads(problem.rows.n * problem.rows.d):
         outcome = run.run(start)
-        certificate, status = _claims(problem, plan, outcome, run, rng)
+        certificate, status = _claims(problem, plan, outcome, rng)
     network = to_network(problem, plan.unit, outcome.neurons, hidden_bias)
     if network.n_neurons > problem.rows.n * problem.n_outputs:
         network = network.prune(X)
@@ -143,12 +150,6 @@ def train(
     )
 
 
-def _tolerance(tol: Any) -> float:
-    if isinstance(tol, bool) or not np.isscalar(tol) or not float(tol) > 0:  # type: ignore[arg-type]
-        raise ValueError(f"tol must be a positive number, got {tol!r}")
-    return float(tol)  # type: ignore[arg-type]
-
-
 def _start(
     problem: Problem, warm_start: Network | Solution | None, hidden_bias: bool, plan: Plan
 ) -> Neurons:
@@ -161,14 +162,16 @@ def _start(
         )
     if not plan.accepts_start:
         raise ValueError("warm_start serves adaptive training only; leave it out here")
-    return from_network(problem, network, hidden_bias)
+    start = from_network(problem, network, hidden_bias)
+    if not problem.fit_intercept:
+        start = replace(start, intercept=np.zeros_like(start.intercept))
+    return start
 
 
 def _claims(
     problem: Problem,
     plan: Plan,
     outcome: Outcome,
-    run: ColumnGeneration,
     rng: np.random.Generator,
 ) -> tuple[Certificate, Status]:
     """What may be said of the network: a sub-sampled program proves nothing about it."""
@@ -177,7 +180,7 @@ def _claims(
     status = outcome.status
     if status.converged:
         status = Status.PROGRAM_OPTIMAL
-    V = problem.feasible_direction(run.V)
+    V = problem.feasible_direction(outcome.certificate.dual.reshape(problem.Y.shape))
     certificate = certify_dual(
         problem, outcome.certificate.objective, V, "auto", rng, outcome.neurons.directions
     )

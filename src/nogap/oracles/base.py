@@ -42,7 +42,16 @@ class Candidates:
 
 
 class Oracle(Protocol):
-    """Finds the next neurons, and says how large the dual correlation is."""
+    """Finds the next neurons, and says how large the dual correlation is.
+
+    Attributes
+    ----------
+    complete : bool
+        It leaves out no neuron of the program that is solved: what it says of the dual correlation
+        is a bound *for that program* (``Correlation.kind`` says what it is for the network).
+    """
+
+    complete: bool
 
     def price(
         self, V: Array, count: int, starts: Array | None = None

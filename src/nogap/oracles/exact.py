@@ -38,6 +38,8 @@ class ExactOracle:
         The value returned is at most this much (relatively) above the largest correlation.
     """
 
+    complete = True
+
     def __init__(
         self, rows: Rows, max_patterns: int | None = None, precision: float = 1e-10
     ) -> None:

@@ -31,6 +31,8 @@ class PatternOracle:
         the network.
     """
 
+    complete = True
+
     def __init__(self, rows: Rows, patterns: BoolArray, kind: Kind = "search") -> None:
         self.X = rows.take(np.arange(rows.n))
         self.patterns, self.kind = patterns, kind
@@ -114,6 +116,8 @@ class GatedOracle:
     patterns : bool array (P, n)
         One a gate; a single row of ones for linear units.
     """
+
+    complete = True
 
     def __init__(self, rows: Rows, patterns: BoolArray) -> None:
         self.rows, self.patterns = rows, patterns

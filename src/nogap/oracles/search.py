@@ -31,6 +31,8 @@ class SearchOracle:
         Infinite for the best estimate of q(V).
     """
 
+    complete = False
+
     def __init__(
         self,
         rows: Rows,

@@ -55,7 +55,9 @@ def verdict(result: FitResult) -> str:
     tiles = {
         "objective": f"{certificate.objective:.6g}",
         bound_label(certificate.kind): f"{certificate.lower_bound:.6g}",
-        "relative gap" if certificate.proved else "relative gap (estimate)": gap,
+        "relative gap" if certificate.proved else "relative gap (estimate)": at_most(
+            certificate.relative_gap
+        ),
         "neurons": str(solution.network.n_neurons),
         f"{first}, {'held out' if result.quality.held_out else 'training rows'}": score(
             result.quality.scores["network"][0]

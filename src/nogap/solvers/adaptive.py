@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -102,22 +102,31 @@ class ColumnGeneration:
         self.oracles, self.limits, self.callbacks = list(oracles), limits, list(callbacks)
         self.clock = Clock(limits.max_time)
         self.history: list[Record] = []
-        self.proved: Certificate | None = None
+        self.strongest: Certificate | None = None  # of the oracles that leave no neuron out
 
     def run(self, start: Neurons) -> Outcome:
         """From the given neurons to the end; an interrupt keeps the best network so far."""
-        self.neurons = start
-        self.V = self.problem.dual_point(start.outputs_at(start.features(self.problem, self.unit)))
+        self.best = self.neurons = self._at_most(start)
+        F = self.neurons.outputs_at(self.neurons.features(self.problem, self.unit))
+        self.V = self.problem.dual_point(F)
+        self.value = self.best_value = objective(self.problem, self.unit, self.neurons)
         self.level = 0
         self.certificate: Certificate | None = None
         with self.clock.interrupt:
             status = self._run_interruptibly(start)
-        return Outcome(self.neurons, self._final_certificate(), status, self.history)
+        return Outcome(self.best, self._final_certificate(), status, self.history)
+
+    def _at_most(self, start: Neurons) -> Neurons:
+        """The largest of the given neurons, as many as there may be."""
+        most = self.limits.max_neurons
+        if most is None or start.count <= most:
+            return start
+        return start.keep(np.sort(np.argsort(-start.sizes, kind="stable")[:most]))
 
     def _run_interruptibly(self, start: Neurons) -> Status:
         try:
             if start.count or not self.problem.loss.smooth:
-                self._set(self.master.improve(start, self.clock.over))
+                self._set(self.master.improve(self.neurons, self.clock.over))
             if start.count == 0 and self.explorer is not None:
                 self._start_wide(start)
             return self._rounds()
@@ -146,11 +155,9 @@ class ColumnGeneration:
                 if self._escalate():
                     continue
                 return self._no_way_on()
-            before = objective(self.problem, self.unit, self.neurons)
+            before = self.best_value
             self._set(self.master.improve(self.neurons.joined(fresh), self.clock.over))
-            after = objective(self.problem, self.unit, self.neurons)
-            lowered = after < before - 1e-13 * abs(before)
-            if lowered:
+            if self.best_value < before - 1e-13 * abs(before):
                 self.exploring = self.exploring or (self.level > 0 and self.explorer is not None)
                 self.level, refined, idle = 0, False, 0
             elif not self.problem.loss.smooth and idle < MOST_IDLE_ROUNDS:
@@ -167,27 +174,24 @@ class ColumnGeneration:
         found, _ = self.oracles[0].price(self.problem.feasible_direction(self.V), 1)
         small = self.problem.beta < WIDE_START_BELOW * found.best
         if small and self.limits.max_neurons is None:
-            self._set_if_lower(self.explorer.start(empty, self.V, self.clock.over))
+            started = self.explorer.start(empty, self.V, self.clock.over)
+            if objective(self.problem, self.unit, started[0]) < self.value:
+                self._set(started)
 
     def _explore(self) -> None:
         """Steps of exploration while they pay; the certificate's rounds come between."""
         if self.explorer is None or self.limits.max_neurons is not None:
             return
-        before = objective(self.problem, self.unit, self.neurons)
+        before = self.value
         for _ in range(EXPLORATION_STEPS):
             if self.clock.over():
                 return
             self._set(self.explorer.step(self.neurons, self.V, self.clock.over))
-        after = objective(self.problem, self.unit, self.neurons)
-        self.exploring = before - after > EXPLORATION_PAYS * self.limits.tol * abs(after)
+        paid = before - self.value
+        self.exploring = paid > EXPLORATION_PAYS * self.limits.tol * abs(self.value)
 
     def _gap_is_open(self) -> bool:
         return self.certificate is not None and self.certificate.relative_gap > self.limits.tol
-
-    def _set_if_lower(self, fitted: tuple[Neurons, Array]) -> None:
-        new = objective(self.problem, self.unit, fitted[0])
-        if new < objective(self.problem, self.unit, self.neurons):
-            self._set(fitted)
 
     def _no_way_on(self) -> Status:
         full = self.limits.max_neurons is not None and (
@@ -196,14 +200,17 @@ class ColumnGeneration:
         return Status.NEURON_LIMIT if full else Status.STALLED
 
     def _set(self, fitted: tuple[Neurons, Array]) -> None:
+        """Go on from there; the best so far stays the best when a solver's last digits are off."""
         self.neurons, self.V = fitted
+        self.value = objective(self.problem, self.unit, self.neurons)
+        if self.value <= self.best_value:
+            self.best, self.best_value = self.neurons, self.value
 
     def _refine(self) -> bool:
         """Take the master to its last digits; True when that changed nothing."""
-        before = objective(self.problem, self.unit, self.neurons)
+        before = self.best_value
         self._set(self.master.refine(self.neurons, self.clock.over))
-        after = objective(self.problem, self.unit, self.neurons)
-        return not after < before - 1e-12 * abs(before)
+        return not self.best_value < before - 1e-12 * abs(before)
 
     def _escalate(self) -> bool:
         if self.level + 1 >= len(self.oracles):
@@ -215,12 +222,13 @@ class ColumnGeneration:
         oracle = self.oracles[self.level]
         V = self.problem.feasible_direction(self.V)
         found, correlation = oracle.price(V, self.limits.new_neurons, self.neurons.directions)
-        value = objective(self.problem, self.unit, self.neurons)
-        certificate = certificate_from_dual(self.problem, value, V, correlation)
-        if certificate.proved:
-            self.proved = better(certificate, self.proved) if self.proved else certificate
-        self.certificate = certificate
-        return found, certificate
+        certificate = certificate_from_dual(self.problem, self.best_value, V, correlation)
+        if oracle.complete:  # its bounds stay true, so the best of them is kept
+            if self.strongest is not None:
+                certificate = better(certificate, self.strongest)
+            self.strongest = certificate
+        self.certificate = replace(certificate, objective=self.best_value)
+        return found, self.certificate
 
     def _announce(self, certificate: Certificate) -> bool:
         record = Record(
@@ -228,11 +236,11 @@ class ColumnGeneration:
             objective=certificate.objective,
             lower_bound=certificate.lower_bound,
             kind=certificate.kind,
-            n_neurons=self.neurons.count,
+            n_neurons=self.best.count,
         )
         self.history.append(record)
         answers = [callback(record) for callback in self.callbacks]  # every one is called
-        return any(answer is True for answer in answers)
+        return any(isinstance(answer, bool | np.bool_) and bool(answer) for answer in answers)
 
     def _fresh(self, found: Candidates) -> Neurons:
         """Candidates that violate the dual constraint and are not active already, at size 0."""
@@ -252,20 +260,12 @@ class ColumnGeneration:
         return bool(np.any((old.gate == new.gate[k]) & (apart <= SAME_DIRECTION)))
 
     def _final_certificate(self) -> Certificate:
-        """The last claim, or an earlier proof that is stronger, about the final network."""
-        value = objective(self.problem, self.unit, self.neurons)
-        if self.certificate is None or self.certificate.objective != value:
+        """The last claim, or an earlier one that is stronger, about the best network."""
+        if self.certificate is None or self.certificate.objective != self.best_value:
             self.level = 0
             self._price()
         assert self.certificate is not None
         final = self.certificate
-        if self.proved is not None:
-            final = better(final, self.proved)
-        return Certificate(
-            objective=value,
-            lower_bound=final.lower_bound,
-            kind=final.kind,
-            dual=final.dual,
-            dual_correlation=final.dual_correlation,
-            beta=self.problem.beta,
-        )
+        if self.strongest is not None:
+            final = better(final, self.strongest)
+        return replace(final, objective=self.best_value)

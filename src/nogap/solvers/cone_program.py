@@ -58,9 +58,9 @@ class ConeMaster:
             self.problem, self.X, self.patterns, neurons, cones=isinstance(self.unit, ReLU)
         )
         moved, V = cells.solve(should_stop)
-        if not self.problem.loss.smooth:
-            return moved, V
-        fitted, V = self._sizes(moved)
+        fitted, V_fitted = self._sizes(moved)
+        # the multipliers of the cell program know of all directions, those of the sizes of a few
+        V = V_fitted if self.problem.loss.smooth else V
         return fitted.keep(fitted.sizes > 0), V
 
     def refine(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:

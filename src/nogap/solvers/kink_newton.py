@@ -26,6 +26,7 @@ MULTIPLIER_SLACK = 1e-9
 DAMPINGS = (1e-12, 1e-6, 1e-3, 1e-1)  # tried in turn until a step lowers the objective
 MOST_RETURNS = 5  # times that released rows are put back because they would move the wrong way
 MOST_HALVINGS = 12
+NEARLY_GONE = 1e-6  # of the largest size
 
 
 @dataclass
@@ -45,7 +46,7 @@ def kink_newton(
     neurons: Neurons,
     max_iter: int = 40,
     should_stop: Callable[[], bool] = lambda: False,
-    tolerance: float = 1e-12,
+    tolerance: float = 1e-15,
 ) -> Neurons:
     """Neurons at a local optimum of the hidden side for fixed output directions (ReLU units)."""
     if neurons.count == 0 or not problem.loss.smooth:
@@ -115,12 +116,43 @@ def _iterate(problem: Problem, X: Array, S: Array, state: _State) -> _State | No
     units = state.V / np.where(sizes > 0, sizes, 1.0)[:, None]
     force = (X.T @ (state.on * push)).T - problem.beta * units  # minus gradient, (m, d)
     on, kink = _release(X, push, force, state, sizes)
+    everyone = np.flatnonzero(sizes > 0)
+    sizeable = np.flatnonzero(sizes > NEARLY_GONE * sizes.max())
+    found = _newton_step(problem, X, S, state, on, kink, push, everyone)
+    if found is None and sizeable.size < everyone.size:
+        # a neuron of nearly no size turns at once, which spoils a direction made for all together
+        found = _without(problem, X, S, state, sizes <= NEARLY_GONE * sizes.max())
+        found = found or _newton_step(problem, X, S, state, on, kink, push, sizeable)
+    return found
+
+
+def _newton_step(
+    problem: Problem,
+    X: Array,
+    S: Array,
+    state: _State,
+    on: BoolArray,
+    kink: BoolArray,
+    push: Array,
+    alive: IntArray,
+) -> _State | None:
+    """A step of the neurons ``alive`` that lowers the objective, as little damped as it can be."""
     for damping in DAMPINGS:
-        moves = _kept_sides(problem, X, S, state, on, kink, push, units, sizes, damping)
+        moves = _kept_sides(problem, X, S, state, on, kink, push, alive, damping)
         found = _line_search(problem, X, S, state, push, moves)
         if found is not None:
             return found
     return None
+
+
+def _without(problem: Problem, X: Array, S: Array, state: _State, gone: BoolArray) -> _State | None:
+    """The state without some neurons, if they are not missed."""
+    V, kink = state.V.copy(), state.kink.copy()
+    V[gone], kink[:, gone] = 0.0, False
+    F, value = _evaluate(problem, X, V, S, state.b)
+    if value >= state.value:
+        return None
+    return _State(V, state.b, (X @ V.T > 0) & ~kink, kink, F, value)
 
 
 @dataclass
@@ -141,12 +173,15 @@ def _kept_sides(
     on: BoolArray,
     kink: BoolArray,
     push: Array,
-    units: Array,
-    sizes: Array,
+    alive: IntArray,
     damping: float,
 ) -> _Moves:
-    """A Newton direction in which every released row moves to the side it was released to."""
-    alive = np.flatnonzero(sizes > 0)
+    """A Newton direction in which every released row moves to the side it was released to.
+
+    Only the neurons in ``alive`` (all of positive size) move.
+    """
+    sizes = np.linalg.norm(state.V, axis=1)
+    units = state.V / np.where(sizes > 0, sizes, 1.0)[:, None]
     released = state.kink & ~kink
     for _ in range(MOST_RETURNS):
         force = (X.T @ (on * push)).T - problem.beta * units
@@ -243,7 +278,12 @@ def _reduced_hessian(problem: Problem, F: Array, A: Array, owner: Array) -> Arra
 
 
 def _line_search(
-    problem: Problem, X: Array, S: Array, state: _State, push: Array, moves: _Moves
+    problem: Problem,
+    X: Array,
+    S: Array,
+    state: _State,
+    push: Array,
+    moves: _Moves,
 ) -> _State | None:
     """Backtrack on a common length; a neuron that meets a holding kink stops and catches it."""
     on, kink, direction = moves.on, moves.kink, moves.direction
@@ -260,16 +300,30 @@ def _line_search(
     for _ in range(MOST_HALVINGS):
         caught = room & (first < length)
         steps = np.where(caught, first, length)
-        V = state.V + steps[:, None] * direction
-        gone = np.einsum("jd,jd->j", V, state.V) <= 0
-        V[gone] = 0.0
-        b = state.b + length * moves.db
-        F, value = _evaluate(problem, X, V, S, b)
-        if value < state.value:
-            new_kink = kink.copy()
-            new_kink[rows[caught], np.flatnonzero(caught)] = True
-            new_kink[:, gone] = False
-            new_on = (X @ V.T > 0) & ~new_kink
-            return _State(V, b, new_on, new_kink, F, value)
+        V, b = state.V + steps[:, None] * direction, state.b + length * moves.db
+        new = _moved(problem, X, S, state.V, V, b, kink, rows, caught)
+        if new.value < state.value:
+            return new
         length *= 0.5
     return None
+
+
+def _moved(
+    problem: Problem,
+    X: Array,
+    S: Array,
+    before: Array,
+    V: Array,
+    b: Array,
+    kink: BoolArray,
+    rows: IntArray,
+    caught: BoolArray,
+) -> _State:
+    """The state at V and b, with row ``rows[j]`` on its kink for the neurons j that were caught."""
+    gone = np.einsum("jd,jd->j", V, before) <= 0  # past the origin: the penalty stops it there
+    V[gone] = 0.0
+    F, value = _evaluate(problem, X, V, S, b)
+    new_kink = kink.copy()
+    new_kink[rows[caught], np.flatnonzero(caught)] = True
+    new_kink[:, gone] = False
+    return _State(V, b, (X @ V.T > 0) & ~new_kink, new_kink, F, value)
