@@ -26,13 +26,14 @@ from nogap import (
 )
 from nogap.certificate import Correlation, better, certificate_from_dual
 from nogap.formulation import formulate
-from nogap.oracles import ExactOracle, SearchOracle
+from nogap.oracles import ConeOracle, ExactOracle, SearchOracle
 from nogap.oracles.patterns import GatedOracle, PatternOracle
 from nogap.oracles.polish import polish
 from nogap.patterns import enumerate_patterns
 from nogap.rows import MemoryRows
 
 EPS = np.finfo(float).eps
+EXACT = (ExactOracle, ConeOracle)
 CLASSIFICATION = ("logistic", "hinge", "squared_hinge")
 
 # ---------------------------------------------------------------- the judge
@@ -89,12 +90,13 @@ def instance(k):
     return X, v
 
 
+@pytest.mark.parametrize("exact", EXACT)
 @pytest.mark.parametrize("group", range(12))
-def test_exact_oracle_and_search_against_brute_force(group):
+def test_exact_oracle_and_search_against_brute_force(exact, group):
     for k in range(group, 144, 12):
         X, v = instance(k)
         q, u = brute_force(X, v)
-        found, claim = ExactOracle(MemoryRows(X)).price(v[:, None], 4)
+        found, claim = exact(MemoryRows(X)).price(v[:, None], 4)
         scale = float(np.abs(v) @ np.linalg.norm(X, axis=1))
         assert claim.kind == "exact"
         assert claim.value >= q * (1 - 1e-12)
@@ -115,44 +117,48 @@ def test_exact_oracle_and_search_against_brute_force(group):
         assert estimate.kind == ("search" if np.any(v) else "exact")
 
 
-def test_nothing_correlates_with_zero():
+@pytest.mark.parametrize("exact", EXACT)
+def test_nothing_correlates_with_zero(exact):
     X = np.random.default_rng(0).normal(size=(6, 2))
     for oracle in (
-        ExactOracle(MemoryRows(X)),
+        exact(MemoryRows(X)),
         SearchOracle(MemoryRows(X), np.random.default_rng(0)),
     ):
         found, claim = oracle.price(np.zeros((6, 1)), 3)
         assert claim.value == 0.0
         assert found.best == 0.0
-    _, claim = ExactOracle(MemoryRows(np.zeros((4, 2)))).price(np.ones((4, 1)), 3)
+    _, claim = exact(MemoryRows(np.zeros((4, 2)))).price(np.ones((4, 1)), 3)
     assert claim.value == 0.0
 
 
+@pytest.mark.parametrize("exact", EXACT)
 @pytest.mark.parametrize("scale", [1e-100, 1e-30, 1e-6, 1e6, 1e30, 1e100])
-def test_the_exact_oracle_is_homogeneous(scale):
+def test_the_exact_oracle_is_homogeneous(exact, scale):
     X, v = np.random.default_rng(1).normal(size=(7, 3)), np.random.default_rng(2).normal(size=7)
-    _, plain = ExactOracle(MemoryRows(X)).price(v[:, None], 3)
-    _, scaled = ExactOracle(MemoryRows(X)).price(scale * v[:, None], 3)
+    _, plain = exact(MemoryRows(X)).price(v[:, None], 3)
+    _, scaled = exact(MemoryRows(X)).price(scale * v[:, None], 3)
     assert scaled.value == pytest.approx(scale * plain.value, rel=1e-9)
-    _, scaled = ExactOracle(MemoryRows(scale * X)).price(v[:, None], 3)
+    _, scaled = exact(MemoryRows(scale * X)).price(v[:, None], 3)
     assert scaled.value == pytest.approx(scale * plain.value, rel=1e-9)
 
 
-def test_a_hidden_bias_is_a_ones_column():
+@pytest.mark.parametrize("exact", EXACT)
+def test_a_hidden_bias_is_a_ones_column(exact):
     X, v = np.random.default_rng(3).normal(size=(7, 2)), np.random.default_rng(4).normal(size=7)
-    _, arithmetic = ExactOracle(MemoryRows(X, hidden_bias=True)).price(v[:, None], 3)
-    _, stored = ExactOracle(MemoryRows(np.column_stack([X, np.ones(7)]))).price(v[:, None], 3)
+    _, arithmetic = exact(MemoryRows(X, hidden_bias=True)).price(v[:, None], 3)
+    _, stored = exact(MemoryRows(np.column_stack([X, np.ones(7)]))).price(v[:, None], 3)
     assert arithmetic.value == pytest.approx(stored.value, rel=1e-12)
 
 
+@pytest.mark.parametrize("exact", EXACT)
 @pytest.mark.parametrize("seed", range(2))
-def test_at_a_trained_residual_everything_cancels_and_the_bound_still_holds(seed):
+def test_at_a_trained_residual_everything_cancels_and_the_bound_still_holds(exact, seed):
     """At an optimum q is beta, while the terms of the sum are a hundred times that."""
     rng = np.random.default_rng(seed)
     X = np.column_stack([rng.normal(size=(25, 2)), np.ones(25)])
     y = rng.normal(size=25) + 1
     v = y - train(X, y, beta=0.1, random_state=0).network.predict(X)
-    found, claim = ExactOracle(MemoryRows(X)).price(v[:, None], 5)
+    found, claim = exact(MemoryRows(X)).price(v[:, None], 5)
     patterns = enumerate_patterns(X)
     best = 0.0
     centres = np.linalg.norm((patterns * v) @ X, axis=1)
@@ -171,11 +177,12 @@ def test_at_a_trained_residual_everything_cancels_and_the_bound_still_holds(seed
     assert listed.price(v[:, None], 5)[1].value >= best * (1 - 1e-12)
 
 
+@pytest.mark.parametrize("exact", EXACT)
 @pytest.mark.parametrize("apart", [1e-8, 1e-10, 1e-12])
-def test_an_exact_figure_covers_rows_that_are_nearly_parallel(apart):
+def test_an_exact_figure_covers_rows_that_are_nearly_parallel(exact, apart):
     """Rows closer than the tolerance count as one line; what that neglects must be allowed for."""
     X, v = np.array([[1.0, 0.0], [1.0, apart], [1.0, apart / 2]]), np.array([1.0, 1.0, -2.0])
-    _, claim = ExactOracle(MemoryRows(X)).price(v[:, None], 1)
+    _, claim = exact(MemoryRows(X)).price(v[:, None], 1)
     assert claim.value >= attained(X, v, np.array([-apart / 2, 1.0]))
 
 
@@ -189,11 +196,12 @@ def test_a_gated_correlation_is_a_singular_value():
     assert expected * (1 - 1e-14) <= claim.value <= expected * (1 + 1e-12)
 
 
-def test_several_outputs_are_searched_only():
+@pytest.mark.parametrize("exact", EXACT)
+def test_several_outputs_are_searched_only(exact):
     X = np.random.default_rng(6).normal(size=(8, 2))
     V = np.random.default_rng(7).normal(size=(8, 3))
-    with pytest.raises(ValueError, match="exact oracle serves one output"):
-        ExactOracle(MemoryRows(X)).price(V, 3)
+    with pytest.raises(ValueError, match="serves one output"):
+        exact(MemoryRows(X)).price(V, 3)
     found, claim = SearchOracle(MemoryRows(X), np.random.default_rng(0), 50).price(V, 3)
     assert claim.kind == "search"
     correlations = np.linalg.norm(np.maximum(found.directions @ X.T, 0.0) @ V, axis=1)

@@ -352,7 +352,7 @@ def test_encode_makes_columns_of_floats():
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (["a", "b"], "needs numeric targets"),
+        (["a", "b"], "y must be numeric; encode text"),
         ([1.0, np.nan], r"y holds nan in row 1; remove or fill"),
         ([np.inf, 1.0], r"y holds inf in row 0; remove or fill"),
         ([], r"y must be \(n,\) or \(n, C\) and not empty"),

@@ -363,6 +363,13 @@ def test_max_patterns_refuses_quickly(X):
     assert time.process_time() - start < 5.0
 
 
+def test_more_patterns_than_memory_in_many_dimensions_are_refused_quickly():
+    start = time.process_time()
+    with pytest.raises(ValueError, match="that fit into 16 GiB"):
+        enumerate_patterns(np.random.default_rng(0).standard_normal((140, 20)))
+    assert time.process_time() - start < 2.0
+
+
 def test_more_patterns_than_memory_are_refused_by_default():
     X = np.random.default_rng(0).standard_normal((5000, 400))
     with pytest.raises(ValueError, match="16 GiB"):

@@ -5,22 +5,22 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 from dataclasses import replace
-from numbers import Real
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from nogap._threads import blas_threads
 from nogap._typing import Array, ArrayLike, RandomState
-from nogap._validation import check_optional_positive, generator
+from nogap._validation import as_float, check_optional_positive, generator, numbers
 from nogap.certificate import Certificate, better, certificate_from_dual
 from nogap.formulation import formulate, from_network
 from nogap.losses import Loss
 from nogap.network import Network
-from nogap.oracles import ExactOracle, SearchOracle
+from nogap.oracles import SearchOracle
 from nogap.oracles.base import Oracle
+from nogap.oracles.choice import exact_is_cheap, exact_oracle
 from nogap.oracles.patterns import GatedOracle
-from nogap.plans import adaptive_plan, exact_is_cheap
+from nogap.plans import adaptive_plan
 from nogap.problem import Problem
 from nogap.solvers.adaptive import Limits
 from nogap.solvers.neurons import Neurons
@@ -94,9 +94,8 @@ def certify(
     >>> certificate.kind
     'exact'
     """
-    if method not in ("auto", "exact", "search"):
-        raise ValueError(f"method must be 'auto', 'exact' or 'search', got {method!r}")
-    rng = generator(random_state)
+    method, rng = check_method(method), generator(random_state)
+    limit = check_optional_positive(max_time, "max_time")
     network, y = _as_network(model, y)
     if network is not None:
         hidden_bias = hidden_bias or network.hidden_bias is not None
@@ -112,9 +111,15 @@ def certify(
     )
     with blas_threads(problem.rows.n * problem.rows.d):
         if network is None:
-            return _certify_predictions(problem, np.asarray(model), objective, method, rng)
-        limit = check_optional_positive(max_time, "max_time")
+            return _certify_predictions(problem, model, objective, method, rng)
         return _certify_network(problem, network, X, hidden_bias, method, limit, rng)
+
+
+def check_method(method: Any) -> Method:
+    """The method of the dual correlation, or a ValueError."""
+    if isinstance(method, str) and method in get_args(Method):
+        return method  # type: ignore[return-value]
+    raise ValueError(f"method must be 'auto', 'exact' or 'search', got {method!r}")
 
 
 def certify_dual(
@@ -130,8 +135,8 @@ def certify_dual(
     ``starts`` (m, d) are the network's own directions, for the search to begin at.
     """
     oracle: Oracle
-    if method == "exact" or (method == "auto" and exact_is_cheap(problem)):
-        oracle = ExactOracle(problem.rows)
+    if method == "exact" or (method == "auto" and exact_is_cheap(problem.rows, problem.n_outputs)):
+        oracle = exact_oracle(problem.rows)
     else:
         oracle = SearchOracle(problem.rows, rng, SEARCH_SEEDS)
     _, correlation = oracle.price(V, 10, starts)
@@ -191,7 +196,9 @@ def _polished(
     rng: np.random.Generator,
 ) -> Certificate:
     """A better dual point by training on from the network: the bound holds for every network."""
-    exact = method == "exact" or (method == "auto" and exact_is_cheap(problem))
+    exact = method == "exact" or (
+        method == "auto" and exact_is_cheap(problem.rows, problem.n_outputs)
+    )
     limits = Limits(tol=POLISH_ABOVE, max_time=POLISH_SECONDS if max_time is None else max_time)
     plan = adaptive_plan(problem, ReLU(), limits, rng, exact=exact)
     outcome = plan.run_on(problem, []).run(start)
@@ -227,10 +234,10 @@ def _certify_predictions(
 ) -> Certificate:
     if objective is None:
         raise ValueError("predictions alone do not show the penalty: pass objective= as well")
-    if not isinstance(objective, Real) or not np.isfinite(objective):
+    if not np.isfinite(as_float(objective)):
         raise ValueError(f"objective must be a finite number, got {objective!r}")
-    F = np.asarray(predictions, dtype=np.float64)
-    F = F.reshape(F.shape[0], -1)
+    F = numbers(predictions, "predictions")
+    F = F[:, None] if F.ndim == 1 else F
     if F.shape != problem.Y.shape:
         raise ValueError(f"predictions have shape {F.shape}, the targets {problem.Y.shape}")
     if not np.all(np.isfinite(F)):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nogap._typing import Array, ArrayLike
-from nogap._validation import check_matrix, check_positive, check_rows_match, check_weights
+from nogap._validation import check_beta, check_matrix, check_rows_match, check_weights
 from nogap.losses import Hinge, Loss, get_loss
 from nogap.network import Network
 from nogap.problem import Problem
@@ -43,22 +43,24 @@ def formulate(
         rows=MemoryRows(X, hidden_bias=hidden_bias),
         Y=Y,
         loss=resolved,
-        beta=check_positive(beta, "beta"),
+        beta=check_beta(beta),
         weights=weights,
         fit_intercept=fit_intercept,
     )
 
 
 def _check_bounded_intercept(loss: Loss, Y: Array, weights: Array) -> None:
-    """With one class alone the best intercept of a classification loss is infinite."""
-    if not loss.classifies:
+    """Where the loss falls forever, an output with one label alone has no best intercept."""
+    if not loss.falls_forever:
         return
     kept = Y[weights > 0]
     constant = np.all(kept == kept[0], axis=0)
-    missing = ~np.any(kept > 0, axis=0) if loss.name == "multinomial" else constant
-    if missing.any():
-        output = int(np.argmax(missing))
-        what = f"class {output} has no samples" if Y.shape[1] > 1 else "all labels are the same"
+    if constant.any():
+        output = int(np.argmin(np.where(constant, kept[0], np.inf)))  # a missing class, if any is
+        share = "no" if kept[0, output] <= 0 else "all"
+        what = (
+            f"class {output} has {share} samples" if Y.shape[1] > 1 else "all labels are the same"
+        )
         raise ValueError(
             f"{what}, so the best intercept of the {loss.name} loss is unbounded; "
             "drop the class, or train with fit_intercept=False"

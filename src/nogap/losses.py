@@ -16,6 +16,7 @@ import numpy as np
 from scipy.special import expit, logsumexp, softmax, xlogy
 
 from nogap._typing import Array, ArrayLike
+from nogap._validation import numbers, remedy, usable
 
 __all__ = [
     "LOSSES",
@@ -45,11 +46,15 @@ class Loss(ABC):
         linear program instead of a gradient.
     classifies : bool
         Whether targets are classes.
+    falls_forever : bool
+        Whether the loss of a sample has no minimiser, only an infimum at infinity: then a class
+        without its opposite drives an unpenalised intercept to infinity.
     """
 
     name: ClassVar[str]
     smooth: ClassVar[bool] = True
     classifies: ClassVar[bool] = False
+    falls_forever: ClassVar[bool] = False
 
     @abstractmethod
     def encode(self, y: ArrayLike) -> Array:
@@ -97,26 +102,16 @@ class Loss(ABC):
         return f"{type(self).__name__}()"
 
 
-def _real_targets(y: ArrayLike, name: str) -> Array:
-    try:
-        raw = np.asarray(y)
-        if np.iscomplexobj(raw):
-            raise TypeError
-        Y = raw.astype(np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"the {name} loss needs numeric targets y, real and in an array (n,) or (n, C); "
-            "encode classes as numbers first"
-        ) from None
+def _real_targets(y: ArrayLike) -> Array:
+    Y = numbers(y, "y")
     if Y.ndim not in (1, 2) or Y.size == 0:
         raise ValueError(f"y must be (n,) or (n, C) and not empty, got shape {Y.shape}")
     Y = Y.reshape(Y.shape[0], -1)
-    bad = ~np.isfinite(Y)
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
-        raise ValueError(
-            f"y holds {Y[row, column]} in row {row}; remove or fill such rows before training"
-        )
+    good = usable(Y)
+    if not good.all():
+        row, column = np.argwhere(~good)[0]
+        value = float(Y[row, column])
+        raise ValueError(f"y holds {value} in row {row}; {remedy(value)}")
     return Y
 
 
@@ -133,7 +128,7 @@ class Squared(Loss):
     name = "squared"
 
     def encode(self, y: ArrayLike) -> Array:
-        return _real_targets(y, self.name)
+        return _real_targets(y)
 
     def value(self, F: Array, Y: Array) -> Array:
         R = F - Y
@@ -171,7 +166,7 @@ class Huber(Loss):
         self.delta = float(delta)
 
     def encode(self, y: ArrayLike) -> Array:
-        return _real_targets(y, self.name)
+        return _real_targets(y)
 
     def value(self, F: Array, Y: Array) -> Array:
         R = np.abs(F - Y)
@@ -204,7 +199,7 @@ class _Margin(Loss):
     classifies = True
 
     def encode(self, y: ArrayLike) -> Array:
-        Y = _real_targets(y, self.name)
+        Y = _real_targets(y)
         wrong = np.abs(Y) != 1.0
         if wrong.any():
             row, column = np.argwhere(wrong)[0]
@@ -253,6 +248,7 @@ class Logistic(_Margin):
     """Logistic loss ``log(1 + exp(-y f))`` with labels -1 and 1."""
 
     name = "logistic"
+    falls_forever = True
 
     def of_margin(self, M: Array) -> Array:
         return np.logaddexp(0.0, -M)
@@ -328,9 +324,10 @@ class Multinomial(Loss):
 
     name = "multinomial"
     classifies = True
+    falls_forever = True
 
     def encode(self, y: ArrayLike) -> Array:
-        Y = _real_targets(y, self.name)
+        Y = _real_targets(y)
         if Y.shape[1] > 1:
             wrong = (Y != 0) & (Y != 1)
             if wrong.any() or not np.all(Y.sum(axis=1) == 1):
@@ -350,7 +347,9 @@ class Multinomial(Loss):
         n_classes = int(index.max()) + 1
         if n_classes < 2:
             raise ValueError("the multinomial loss needs at least two classes, got one")
-        return np.eye(n_classes)[index.astype(np.intp)]
+        Y = np.zeros((index.size, n_classes))
+        Y[np.arange(index.size), index.astype(np.intp)] = 1.0
+        return Y
 
     def value(self, F: Array, Y: Array) -> Array:
         result: Array = logsumexp(F, axis=1) - np.sum(F * Y, axis=1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from nogap import storage
 from nogap._typing import Array, ArrayLike
-from nogap._validation import check_matrix, check_positive, check_rows_match, check_weights
+from nogap._validation import check_beta, check_matrix, check_rows_match, check_weights, numbers
 from nogap.losses import Loss, get_loss
 
 FORMAT = "nogap-network"
@@ -53,10 +53,10 @@ class Network:
         gates: ArrayLike | None = None,
         gate_bias: ArrayLike | None = None,
     ) -> None:
-        U = np.array(hidden_weights, dtype=np.float64)
-        A = np.array(output_weights, dtype=np.float64)
-        if U.ndim != 2:
-            raise ValueError(f"hidden_weights must be (m, d), got shape {U.shape}")
+        U = numbers(hidden_weights, "hidden_weights").copy()
+        A = numbers(output_weights, "output_weights").copy()
+        if U.ndim != 2 or U.shape[1] == 0:
+            raise ValueError(f"hidden_weights must be (m, d), got shape {U.shape}; d is at least 1")
         if A.ndim == 1:
             A = A[:, None]
         if A.ndim != 2 or A.shape[0] != U.shape[0] or A.shape[1] == 0:
@@ -67,13 +67,14 @@ class Network:
             raise ValueError(f"unknown activation {activation!r}: use relu, gated or linear")
         if (activation == "gated") != (gates is not None):
             raise ValueError("gates belong to the gated activation, and only to it")
+        if gate_bias is not None and gates is None:
+            raise ValueError("gate_bias is nothing without gates; pass both or neither")
         self.hidden_weights = U
         self.output_weights = A
         self.hidden_bias = _vector(hidden_bias, U.shape[0], "hidden_bias")
-        b = np.zeros(A.shape[1]) if intercept is None else np.atleast_1d(intercept)
-        self.intercept = np.array(np.broadcast_to(b, (A.shape[1],)), dtype=np.float64)
+        self.intercept = _intercept(intercept, A.shape[1])
         self.activation = activation
-        self.gates = None if gates is None else np.array(gates, dtype=np.float64)
+        self.gates = None if gates is None else numbers(gates, "gates").copy()
         if self.gates is not None and self.gates.shape != U.shape:
             raise ValueError(f"gates must have shape {U.shape}, got {self.gates.shape}")
         self.gate_bias = _vector(gate_bias, U.shape[0], "gate_bias")
@@ -151,7 +152,7 @@ class Network:
             raise ValueError(f"y has {Y.shape[1]} outputs, the network has {self.n_outputs}")
         weights = check_weights(sample_weight, F.shape[0])
         loss_value = float(weights @ resolved.value(F, Y))
-        return loss_value + check_positive(beta, "beta") * self.penalty()
+        return loss_value + check_beta(beta) * self.penalty()
 
     # -- fewer neurons -----------------------------------------------------------------------
 
@@ -226,7 +227,14 @@ class Network:
 def _vector(value: ArrayLike | None, m: int, name: str) -> Array | None:
     if value is None:
         return None
-    vector = np.array(value, dtype=np.float64)
+    vector = numbers(value, name).copy()
     if vector.shape != (m,):
         raise ValueError(f"{name} must have shape ({m},), got {vector.shape}")
     return vector
+
+
+def _intercept(value: ArrayLike | None, n_outputs: int) -> Array:
+    b = numbers(0.0 if value is None else value, "intercept")
+    if b.shape not in ((), (1,), (n_outputs,)):
+        raise ValueError(f"intercept must be a number or ({n_outputs},), got shape {b.shape}")
+    return np.array(np.broadcast_to(b, (n_outputs,)))

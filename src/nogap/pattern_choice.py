@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from nogap._typing import Array, ArrayLike, BoolArray
+from nogap._validation import as_array
 from nogap.patterns import enumerate_patterns, find_gates, sample_patterns
 from nogap.problem import Problem
 from nogap.units import GatedReLU
@@ -51,12 +52,14 @@ def listed_patterns(
         )
     if isinstance(patterns, int | np.integer) and not isinstance(patterns, bool):
         return sample_patterns(X, _at_least_one(patterns), rng)
-    listed = np.asarray(patterns)
+    listed = as_array(patterns, "patterns")
     if listed.dtype != np.bool_ or listed.ndim != 2 or listed.shape[1] != X.shape[0]:
         raise ValueError(
             f"an array of patterns must be bool with shape (P, {X.shape[0]}), "
             f"got {listed.dtype} {listed.shape}"
         )
+    if listed.shape[0] == 0:
+        raise ValueError("the array of patterns is empty; give at least one, or a count")
     return np.unique(listed, axis=0)
 
 

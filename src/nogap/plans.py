@@ -8,11 +8,12 @@ from typing import TypeAlias
 import numpy as np
 
 from nogap._typing import ArrayLike
-from nogap.oracles import ExactOracle, SearchOracle
+from nogap.oracles import SearchOracle
 from nogap.oracles.base import Oracle
+from nogap.oracles.choice import exact_is_cheap, exact_oracle
 from nogap.oracles.patterns import GatedOracle, PatternOracle
 from nogap.pattern_choice import dense_rows, listed_patterns, patterns_and_gates
-from nogap.patterns import enumerate_patterns, max_pattern_count
+from nogap.patterns import enumerate_patterns
 from nogap.problem import Problem
 from nogap.solvers.adaptive import Callback, ColumnGeneration, Limits
 from nogap.solvers.cone_program import ConeMaster
@@ -26,7 +27,6 @@ EXACT_TOLERANCE = 1e-7  # the program over all patterns is solved to this, whate
 LISTED_TOLERANCE = 1e-6  # and this is what interior points reach on a list of patterns
 PROVED_TOLERANCE = 1e-4  # where all patterns are cheap to list, adaptive training goes this far
 SEEDS = (50, 200, 1000)  # random starts of the search oracle, level by level
-CHEAP_PATTERNS = 20_000  # patterns of half the rows that are listed without being asked for
 
 
 @dataclass(frozen=True)
@@ -65,18 +65,12 @@ def choose_plan(
     if isinstance(unit, GatedReLU | Linear):
         return _gated(problem, unit, patterns, limits, rng)
     if isinstance(patterns, str) and patterns == "adaptive":
-        return adaptive_plan(problem, unit, limits, rng, exact=exact_is_cheap(problem))
+        return adaptive_plan(
+            problem, unit, limits, rng, exact=exact_is_cheap(problem.rows, problem.n_outputs)
+        )
     if isinstance(patterns, str) and patterns == "all":
         return _all_patterns(problem, unit, limits, rng)
     return _sub_sampled(problem, unit, patterns, limits, rng)
-
-
-def exact_is_cheap(problem: Problem) -> bool:
-    """Whether all activation patterns of the rows of one sign can be listed in about a second."""
-    if problem.n_outputs != 1:
-        return False
-    n, d = problem.rows.n, problem.rows.d
-    return max_pattern_count(max((n + 1) // 2, 1), min(n, d)) <= CHEAP_PATTERNS
 
 
 def adaptive_plan(
@@ -86,7 +80,7 @@ def adaptive_plan(
     oracles = _searches(problem, rng)
     if exact:
         limits = replace(limits, tol=min(limits.tol, PROVED_TOLERANCE))
-        oracles = [oracles[0], ExactOracle(problem.rows, precision=1e-3 * limits.tol)]
+        oracles = [oracles[0], exact_oracle(problem.rows, 1e-3 * limits.tol)]
     return _free(problem, unit, oracles, limits, rng)
 
 
@@ -113,7 +107,7 @@ def _all_patterns(problem: Problem, unit: Unit, limits: Limits, rng: np.random.G
         listed = enumerate_patterns(dense_rows(problem))
         oracle = PatternOracle(problem.rows, listed, kind="exact")
         return Plan(unit, [oracle], ConeMaster(problem, listed), limits, accepts_start=False)
-    oracles = [_searches(problem, rng)[0], ExactOracle(problem.rows)]
+    oracles = [_searches(problem, rng)[0], exact_oracle(problem.rows)]
     return _free(problem, unit, oracles, limits, rng)
 
 

@@ -8,6 +8,7 @@ where ``q(V) = max_{||u|| <= 1} ||relu(X u)' V||_2`` is the dual correlation.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -19,6 +20,7 @@ from nogap.losses import Loss
 from nogap.rows import Rows
 
 EPS = float(np.finfo(np.float64).eps)
+SINGLE_SAFE = (1e-15, 1e15)  # figures whose squares, and sums of those, float32 holds
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,20 @@ class Problem:
     def in_single_precision(self) -> Problem:
         """The same problem in float32, for fast descent; certificates never use it."""
         return self._single
+
+    @cached_property
+    def fits_single_precision(self) -> bool:
+        """Whether a descent stays far from float32's limits, 1e-38 and 3e38, which it squares."""
+        x = math.sqrt(float(self.rows.squared_norms().sum()))
+        w = float(self.weights.max())
+        V = self.dual_point(np.zeros_like(self.Y))
+        v = float(np.abs(V).max()) * math.sqrt(V.size)
+        if x == 0 or v == 0:
+            return False
+        root = math.sqrt(v / x)  # of the size at which a neuron's outputs match the dual point
+        slopes = (x * w * v * root, self.beta * root)  # of loss and penalty in a weight there
+        figures = (x, v, root, *slopes, w * x * x)
+        return SINGLE_SAFE[0] <= min(figures) and max(figures) <= SINGLE_SAFE[1]
 
     @cached_property
     def _single(self) -> Problem:

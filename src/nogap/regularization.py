@@ -9,12 +9,12 @@ import numpy as np
 from nogap._typing import ArrayLike, RandomState
 from nogap._validation import generator
 from nogap.certificate import Kind
-from nogap.certification import SEARCH_SEEDS, Method
+from nogap.certification import SEARCH_SEEDS, Method, check_method
 from nogap.formulation import formulate
 from nogap.losses import Loss
-from nogap.oracles import ExactOracle, SearchOracle
+from nogap.oracles import SearchOracle
 from nogap.oracles.base import Oracle
-from nogap.plans import exact_is_cheap
+from nogap.oracles.choice import exact_is_cheap, exact_oracle
 from nogap.solvers.neurons import Neurons
 
 
@@ -24,7 +24,8 @@ class BetaMax(float):
     Attributes
     ----------
     kind : {"exact", "search"}
-        "search": the true value may be larger.
+        "search": the true value may be larger; for the hinge loss with an intercept it may be
+        smaller, because the figure belongs to one of many dual points.
     """
 
     kind: Kind
@@ -66,7 +67,8 @@ def beta_max(
     Returns
     -------
     BetaMax
-        A float with an attribute ``kind``: "exact", or "search" (the true value may be larger).
+        A float with an attribute ``kind``: "exact", or "search" (an estimate: see
+        :class:`BetaMax` for which way it can be off).
 
     Examples
     --------
@@ -74,6 +76,7 @@ def beta_max(
     >>> float(value), value.kind
     (6.0, 'exact')
     """
+    method, rng = check_method(method), generator(random_state)
     problem = formulate(
         X,
         y,
@@ -92,11 +95,11 @@ def beta_max(
 
         V = refit_sizes(problem, empty, np.zeros((problem.rows.n, 0)))[1]
     V = problem.feasible_direction(V)
-    exact = method == "exact" or (method == "auto" and exact_is_cheap(problem))
+    exact = method == "exact" or (
+        method == "auto" and exact_is_cheap(problem.rows, problem.n_outputs)
+    )
     oracle: Oracle = (
-        ExactOracle(problem.rows)
-        if exact
-        else SearchOracle(problem.rows, generator(random_state), SEARCH_SEEDS)
+        exact_oracle(problem.rows) if exact else SearchOracle(problem.rows, rng, SEARCH_SEEDS)
     )
     found, correlation = oracle.price(V, 1)
     # with an intercept the hinge loss has many dual points there; this is one of them

@@ -66,7 +66,8 @@ class Record:
     objective : float
         Objective of the network at that time.
     lower_bound : float
-        Best lower bound so far, of the kind that ``kind`` names.
+        For the kinds "exact" and "bound" the best that has been proved so far; for "search" the
+        current estimate, which falls again when the search finds a better neuron.
     kind : str
         "exact", "bound" or "search".
     n_neurons : int

@@ -5,7 +5,8 @@ it rests on: every pattern, a bound, or a search.
 """
 
 from nogap.oracles.base import Candidates, Oracle
+from nogap.oracles.cones import ConeOracle
 from nogap.oracles.exact import ExactOracle
 from nogap.oracles.search import SearchOracle
 
-__all__ = ["Candidates", "ExactOracle", "Oracle", "SearchOracle"]
+__all__ = ["Candidates", "ConeOracle", "ExactOracle", "Oracle", "SearchOracle"]

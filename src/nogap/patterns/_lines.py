@@ -15,13 +15,16 @@ from nogap._validation import check_matrix
 #: Relative tolerance of every rank, parallelism and coincidence decision, on rows of norm 1.
 TOLERANCE = 1e-10
 
+# Rows are scaled before they are multiplied, so that none is too long.
+_ANY_SIZE = float(np.finfo(np.float64).max)
+
 # Rounding error of whitened rows, for each unit of the condition number of the rows.
 _ROUNDING = 8 * float(np.finfo(np.float64).eps)
 
 
 def as_data(X: ArrayLike) -> Array:
     """Return `X` as a finite, non-empty, dense float64 matrix (n, d), or raise a ValueError."""
-    data = check_matrix(X)
+    data = check_matrix(X, largest=_ANY_SIZE)
     dense: Array = data if isinstance(data, np.ndarray) else data.toarray()
     return dense
 

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import qr
 
 from nogap._typing import Array, ArrayLike, BoolArray
-from nogap.patterns._lines import Lines, as_data, distinct_lines
+from nogap.patterns._lines import Lines, as_data, distinct_lines, unit_rows
 from nogap.patterns._restriction import restriction_cells
 from nogap.patterns._simple import NotSimpleError, is_simple, simple_cells
 from nogap.patterns.packed import first_occurrences
@@ -193,20 +194,48 @@ def _refuse_too_many(lines: Lines, max_patterns: int | None) -> None:
 def _count_beyond(limit: int, lines: Lines) -> int:
     """Count the cells of all the `lines`, but no further than just beyond `limit`.
 
-    Some of the hyperplanes have at most as many cells as all, so few of them are tried first.
+    Where s independent hyperplanes meet, the others leave cells in a space of s dimensions less;
+    each is the edge of 2^s cells of all.  So the fewest dimensions that can have more cells than
+    the limit allows are tried first: the more there are, the longer counting takes.
     """
     count, rank = len(lines), lines.rank
     # Each line beyond r independent ones cuts at least the 2^(r-1) cells that these leave on it.
     least = (count - rank + 2) << (rank - 1)
     if least > limit:
         return least
+    for dimension in range(min(3, rank), rank):
+        shared = rank - dimension
+        if max_pattern_count(count - shared, dimension) << shared > limit:
+            rows = _where_some_meet(lines, shared)
+            least = _rows_beyond(limit >> shared, rows, lines.tolerance) << shared
+            if least > limit:
+                return least
+    return _rows_beyond(limit, lines.normals, lines.tolerance)
+
+
+def _where_some_meet(lines: Lines, shared: int) -> Array:
+    """The hyperplanes, as unit rows, in the space in which `shared` independent ones meet."""
+    _, order = qr(lines.normals.T, mode="r", pivoting=True)
+    _, _, complement = np.linalg.svd(lines.normals[order[:shared]])
+    restricted = lines.normals @ complement[shared:].T
+    return unit_rows(restricted[np.linalg.norm(restricted, axis=1) > lines.tolerance])
+
+
+def _rows_beyond(limit: int, normals: Array, tolerance: float) -> int:
+    """Count the cells of unit rows `normals` (m, r), but no further than just beyond `limit`.
+
+    Some of the hyperplanes have at most as many cells as all, so few of them are tried first.
+    """
+    count, rank = normals.shape
+    if max_pattern_count(count, rank) <= limit:
+        return 0
     sizes = range(rank, count + 1)
     tried = sizes[bisect_right(sizes, limit, key=lambda m: max_pattern_count(m, rank))]
-    if is_simple(_spread(lines.normals, tried), lines.tolerance):
+    if is_simple(_spread(normals, tried), tolerance):
         return max_pattern_count(tried, rank)
     while True:
         total = 0
-        for block in restriction_cells(_spread(lines.normals, tried), lines.tolerance):
+        for block in restriction_cells(_spread(normals, tried), tolerance):
             total += len(block)
             if total > limit:
                 return total

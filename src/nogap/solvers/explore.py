@@ -70,7 +70,8 @@ class Explorer:
             empty.intercept,
             np.zeros(width, dtype=np.intp),
         )
-        slid = slide(self.problem, self.unit, wide, WIDE_STEPS, should_stop, single=True)
+        single = self.problem.fits_single_precision
+        slid = slide(self.problem, self.unit, wide, WIDE_STEPS, should_stop, single=single)
         return self.master.settle(slid)
 
     def step(self, neurons: Neurons, V: Array, should_stop: ShouldStop) -> tuple[Neurons, Array]:

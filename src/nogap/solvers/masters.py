@@ -40,7 +40,8 @@ class FreeMaster:
 
     def __init__(self, problem: Problem, unit: Unit) -> None:
         self.problem, self.unit = problem, unit
-        self.single = problem.rows.n * problem.rows.d >= SINGLE_PRECISION_ENTRIES
+        large = problem.rows.n * problem.rows.d >= SINGLE_PRECISION_ENTRIES
+        self.single = large and problem.fits_single_precision
         self.rivals: Neurons | None = None
 
     def improve(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:

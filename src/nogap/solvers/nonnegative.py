@@ -71,8 +71,10 @@ def _solve(H: Array, c: Array, ridge: float) -> Array:
     for _ in range(8):
         try:
             result: Array = cho_solve(cho_factor(H + damping * np.eye(c.size)), c)
-            return result
+            if np.all(np.isfinite(result)):
+                return result
         except LinAlgError:
-            damping = 100 * damping + 1e-300
+            pass
+        damping = 100 * damping + 1e-300
     solved: Array = np.linalg.lstsq(H, c, rcond=1e-12)[0]
     return solved

@@ -55,10 +55,11 @@ def refit_sizes(problem: Problem, neurons: Neurons, features: Array) -> tuple[Ne
         floor = np.einsum("nm,nm,n->m", Phi, Phi, problem.weights)  # curvature 1 in every sample
         while True:
             damped = H + damping * np.diag(floor)
-            step = nonnegative_qp(damped, slope + damped @ t, t, free) - t
-            expected = float(slope @ step)
-            F_trial = outputs(t + step)
-            decrease = value - value_at(t + step, F_trial)
+            with np.errstate(over="ignore", invalid="ignore"):  # a loss without curvature: damped
+                step = nonnegative_qp(damped, slope + damped @ t, t, free) - t
+                expected = float(slope @ step)
+                F_trial = outputs(t + step)
+                decrease = value - value_at(t + step, F_trial)
             if decrease >= 0.25 * expected or expected <= 1e-13 * abs(value):
                 break
             # the loss is flatter here than where the step leads (Huber, squared hinge)

@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from nogap._typing import Array, ArrayLike, BoolArray, IntArray
+from nogap._validation import numbers
 
 
 class Unit(ABC):
@@ -66,9 +67,7 @@ class GatedReLU(Unit):
     name = "gated"
 
     def __init__(self, gates: ArrayLike | None = None) -> None:
-        self.gates = None if gates is None else np.array(gates, dtype=np.float64)
-        if self.gates is not None and self.gates.ndim != 2:
-            raise ValueError(f"gates must be (P, d), got shape {self.gates.shape}")
+        self.gates = None if gates is None else _checked(gates)
         self.patterns: BoolArray | None = None
 
     def bind(self, gates: Array, patterns: BoolArray) -> GatedReLU:
@@ -84,6 +83,15 @@ class GatedReLU(Unit):
 
     def __repr__(self) -> str:
         return "GatedReLU()" if self.gates is None else f"GatedReLU({self.gates.shape[0]} gates)"
+
+
+def _checked(gates: ArrayLike) -> Array:
+    G = numbers(gates, "gates").copy()
+    if G.ndim != 2 or G.size == 0:
+        raise ValueError(f"gates must be (P, d) and not empty, got shape {G.shape}")
+    if not np.all(np.isfinite(G)):
+        raise ValueError("gates hold NaN or infinite values; remove such gates")
+    return G
 
 
 def get_unit(unit: str | Unit) -> Unit:

@@ -118,7 +118,7 @@ WRONG_Y = {
     "empty": ([], r"y must be \(n,\) or \(n, C\) and not empty"),
     "3-d": (np.ones((5, 1, 1)), r"y must be \(n,\) or \(n, C\)"),
     "None": (None, "y must be"),
-    "text": (list("abcde"), "needs numeric targets"),
+    "text": (list("abcde"), "y must be numeric; encode text"),
     "ragged": ([[1.0], [1.0, 2.0], [1.0], [1.0], [1.0]], "y|targets"),
     "complex": (Y + 1j, "y|targets"),
 }
@@ -166,12 +166,14 @@ def test_one_class_has_no_best_intercept():
 
 @pytest.mark.parametrize("loss", ["hinge", "squared_hinge"])
 def test_one_class_has_a_finite_intercept_where_the_loss_ends(loss):
-    """The constant 1 has loss zero; either answer it or do not call it unbounded."""
-    solution = works_or_is_refused(
-        lambda: fit(y=np.ones(5), loss=loss, fit_intercept=True), "^((?!unbounded).)*$"
-    )
-    if solution is not None:
+    """The constant 1 (or -1) has loss zero."""
+    for sign in (1.0, -1.0):
+        one = {"y": np.full(5, sign), "loss": loss, "fit_intercept": True}
+        solution = fit(**one)
         assert solution.objective == pytest.approx(0.0, abs=1e-12)
+        assert solution.network.intercept == pytest.approx(sign)
+        assert judge(model=solution.network, **one).proved
+        assert largest(**one) == 0.0
 
 
 def test_outputs_that_do_not_match():
@@ -523,46 +525,51 @@ def test_units_of_measurement_do_not_matter(what, factor):
     assert solution.status.converged
 
 
-def works_or_is_refused(call, named):
-    """The answer, or None when one sentence refuses and names the argument."""
-    try:
-        return call()
-    except ValueError as error:
-        sentence = str(error)
-    assert re.search(named, sentence), sentence
-    assert "\n" not in sentence
-    return None
-
-
-@pytest.mark.parametrize("factor", [1e30, 1e100, 1e160, 1e200, 1e300])
-@pytest.mark.parametrize("loss", ["squared", "logistic"])
-def test_huge_data(factor, loss):
+@pytest.mark.parametrize("factor", [1e15, 1e30])
+@pytest.mark.parametrize("loss", ["squared", "logistic", "huber"])
+def test_large_data(factor, loss):
     y = LABELS if loss == "logistic" else Y
-    for entry in (fit, judge, largest):
-        answer = works_or_is_refused(
-            lambda entry=entry: entry(X=X * factor, y=y, loss=loss, beta=BETA * factor),
-            "X|data|scale",
-        )
-        if entry is fit and answer is not None:
-            assert np.isfinite(answer.objective)
-            assert answer.certificate.lower_bound <= answer.objective * (1 + 1e-12)
+    solution = fit(X=X * factor, y=y, loss=loss, beta=BETA * factor)
+    assert np.isfinite(solution.objective)
+    assert solution.certificate.lower_bound <= solution.objective * (1 + 1e-12)
+    largest(X=X * factor, y=y, loss=loss)
 
 
-@pytest.mark.parametrize("factor", [1e30, 1e100, 1e160, 1e200, 1e300])
+@pytest.mark.parametrize("factor", [1e15, 1e30])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "squared",
+        "logistic",
+        "huber",
+    ],
+)
+def test_large_data_are_judged(factor, loss):
+    y = LABELS if loss == "logistic" else Y
+    certificate = judge(X=X * factor, y=y, loss=loss, beta=BETA * factor)
+    assert certificate.lower_bound <= certificate.objective
+
+
+@pytest.mark.parametrize("factor", [1e15, 1e30])
 @pytest.mark.parametrize("loss", ["squared", "huber"])
-def test_huge_targets(factor, loss):
-    for entry in (fit, judge, largest):
-        answer = works_or_is_refused(
-            lambda entry=entry: entry(y=Y * factor, loss=loss, beta=BETA, **limited(entry)),
-            "y|target|scale",
-        )
-        if entry is fit and answer is not None:
-            assert np.isfinite(answer.objective)
-            assert answer.certificate.lower_bound <= answer.objective * (1 + 1e-12)
+def test_large_targets(factor, loss):
+    solution = fit(y=Y * factor, loss=loss, max_time=1.0)
+    assert np.isfinite(solution.objective)
+    assert solution.certificate.lower_bound <= solution.objective * (1 + 1e-12)
+    judge(y=Y * factor, loss=loss)
+    largest(y=Y * factor, loss=loss)
 
 
-def limited(entry):
-    return {"max_time": 1.0} if entry is fit else {}
+@everywhere
+@pytest.mark.parametrize("factor", [1e101, 1e160, 1e300])
+def test_data_whose_squares_overflow_are_refused(entry, factor):
+    huge = np.where(X == 0.5, factor, X)
+    message = r"X holds 1e\+\d+ in row 2, column 1; rescale the data"
+    refused(lambda: entry(X=huge), message)
+    refused(lambda: entry(X=sp.csr_array(huge)), message)
+    refused(lambda: entry(y=np.where(Y == 2.0, -factor, Y)), r"y holds -1e\+\d+ in row 2; rescale")
+    heavy = [1.0, 1.0, factor, 1.0, 1.0]
+    refused(lambda: entry(sample_weight=heavy), r"sample_weight holds 1e\+\d+; rescale")
 
 
 @pytest.mark.parametrize("beta", [1e10, 1e20, 1e100, 1e200, 1e300])
@@ -581,24 +588,38 @@ def test_a_tiny_penalty_ends_in_time(beta):
     assert solution.history[-1].time < 5
 
 
-@pytest.mark.parametrize("factor", [1e-30, 1e-100, 1e-160, 1e-200, 1e-300])
-@pytest.mark.parametrize("what", ["X", "y", "weights"])
+TINY = [1e-30, 1e-100, 1e-160, 1e-200, 1e-300]
+
+
+@pytest.mark.parametrize(
+    ("what", "factor"),
+    [pytest.param(what, factor) for what in ("X", "y", "weights") for factor in TINY],
+)
 def test_tiny_data(factor, what):
     options = {
         "X": {"X": X * factor},
         "y": {"y": Y * factor},
         "weights": {"sample_weight": np.full(5, factor)},
     }[what]
-    solution = works_or_is_refused(lambda: fit(**options), "X|y|weight|scale")
-    if solution is not None:  # beta is far above beta_max
-        assert solution.network.n_neurons == 0
+    solution = fit(**options)
+    assert solution.network.n_neurons == 0  # beta is far above beta_max
+    if solution.objective == 0 or solution.objective > 1e-300:  # denormal numbers have few digits
         assert solution.status is Status.OPTIMAL
-    works_or_is_refused(lambda: judge(**options), "X|y|weight|scale")
-    works_or_is_refused(lambda: largest(**options), "X|y|weight|scale")
+    judge(**options)
+    largest(**options)
 
 
-@pytest.mark.parametrize("weight", [1e8, 1e15])
-@pytest.mark.parametrize("loss", ["squared", "logistic", "huber"])
+@pytest.mark.parametrize(
+    ("loss", "weight"),
+    [
+        ("squared", 1e8),
+        ("squared", 1e15),
+        ("logistic", 1e8),
+        ("logistic", 1e15),
+        ("huber", 1e8),
+        ("huber", 1e15),
+    ],
+)
 def test_heavy_samples(weight, loss):
     """Large weights beside an ordinary penalty: nearly unpenalised, but no reason to warn."""
     y = LABELS if loss == "logistic" else Y

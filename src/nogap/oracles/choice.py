@@ -1,0 +1,29 @@
+"""Which oracle settles the dual correlation, and whether that is cheap; one output."""
+
+from __future__ import annotations
+
+from nogap.oracles.base import Oracle
+from nogap.oracles.cones import ConeOracle
+from nogap.oracles.exact import ExactOracle
+from nogap.patterns import max_pattern_count
+from nogap.rows import Rows
+
+CHEAP_PATTERNS = 20_000  # patterns of half the rows that are listed without being asked for
+CHEAP_ROWS = {1: 100_000, 2: 50_000, 3: 5_000, 4: 500, 5: 80}  # rows at which cones take a second
+
+
+def exact_oracle(rows: Rows, precision: float = 1e-10) -> Oracle:
+    """Cones of directions in up to five dimensions, otherwise a list of all patterns."""
+    if min(rows.n, rows.d) <= max(CHEAP_ROWS):
+        return ConeOracle(rows, precision)
+    return ExactOracle(rows, precision=precision)
+
+
+def exact_is_cheap(rows: Rows, n_outputs: int) -> bool:
+    """Whether :func:`exact_oracle` takes about a second or less."""
+    if n_outputs != 1:
+        return False
+    rank = min(rows.n, rows.d)
+    if rank in CHEAP_ROWS:
+        return rows.n <= CHEAP_ROWS[rank]
+    return max_pattern_count(max((rows.n + 1) // 2, 1), rank) <= CHEAP_PATTERNS
