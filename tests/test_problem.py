@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import warnings
 
 import numpy as np
@@ -372,3 +373,15 @@ def test_weights_and_penalty_may_be_scaled_together(loss, factor):
     )
     assert scaled.objective == pytest.approx(factor * plain.objective, rel=2e-4)
     assert scaled.status is plain.status
+
+
+@pytest.mark.parametrize("loss", ["logistic", "multinomial"])
+def test_conjugates_keep_their_digits_beside_heavy_weights(loss):
+    """Near a perfect fit the dual variables per unit of weight are tiny, and 1 - s rounds."""
+    s = np.array([[1e-3], [1e-9], [1e-15]])
+    if loss == "logistic":
+        values = get_loss(loss).conjugate(-s, np.ones_like(s))
+    else:
+        values = get_loss(loss).conjugate(np.hstack([-s, s]), np.tile([1.0, 0.0], (3, 1)))
+    expected = [x * math.log(x) + (1 - x) * math.log1p(-x) for x in s[:, 0]]
+    assert_allclose(values, expected, rtol=1e-14)

@@ -18,6 +18,7 @@ from nogap.network import Network
 from nogap.patterns import enumerate_patterns, sample_patterns
 from nogap.problem import Problem
 from nogap.regularization import beta_max
+from nogap.regularization_path import path
 from nogap.solution import Record, Solution, Status
 from nogap.training import train
 
@@ -39,6 +40,7 @@ __all__ = [
     "certify",
     "enumerate_patterns",
     "losses",
+    "path",
     "sample_patterns",
     "train",
     "units",

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import expit, logsumexp, softmax, xlogy
+from scipy.special import expit, logsumexp, softmax, xlog1py, xlogy
 
 from nogap._typing import Array, ArrayLike
 from nogap._validation import numbers, remedy, usable
@@ -263,7 +263,7 @@ class Logistic(_Margin):
         return result
 
     def conjugate_of_weight(self, S: Array) -> Array:
-        result: Array = xlogy(S, S) + xlogy(1.0 - S, 1.0 - S)
+        result: Array = xlogy(S, S) + xlog1py(1.0 - S, -S)  # small S keep their digits
         return result
 
 
@@ -373,7 +373,9 @@ class Multinomial(Loss):
         P = G + Y
         slack = 1e-12
         inside = (P.min(axis=1) >= -slack) & (np.abs(P.sum(axis=1) - 1.0) <= slack)
-        values = xlogy(np.maximum(P, 0.0), np.maximum(P, 0.0)).sum(axis=1)
+        P = np.maximum(P, 0.0)
+        off_label = xlogy(P, P)
+        values = np.where(Y == 1, xlog1py(P, np.maximum(G, -1.0)), off_label).sum(axis=1)
         return np.where(inside, values, np.inf)
 
     def largest_scale(self, G: Array, Y: Array) -> float:
