@@ -12,6 +12,7 @@ from scipy.optimize import minimize, nnls
 from nogap import train
 from nogap.formulation import formulate
 from nogap.losses import Huber, get_loss
+from nogap.solvers.features import Features
 from nogap.solvers.hinge_program import refit_sizes_hinge
 from nogap.solvers.kink_newton import kink_newton
 from nogap.solvers.lbfgs import minimise
@@ -123,7 +124,7 @@ def test_nonnegative_qp_without_variables_and_without_gain():
 def check_sizes(problem, neurons, tolerance=1e-6):
     """The optimality conditions of the lasso with one-signed weights."""
     features = neurons.features(problem, RELU)
-    fitted, V = refit_sizes(problem, neurons, features)
+    fitted, V = refit_sizes(problem, neurons, Features.of_array(problem, features))
     assert fitted.sizes.min() >= 0
     assert_allclose(V, problem.dual_point(fitted.outputs_at(features)), atol=1e-9)
     gain = np.einsum("mc,mc->m", features.T @ V, fitted.outputs)
@@ -149,7 +150,7 @@ def test_refit_sizes_is_optimal(loss, fit_intercept, start):
         if start == "twins":
             neurons = neurons.joined(neurons)
         fitted = check_sizes(problem, neurons)
-        again = refit_sizes(problem, fitted, fitted.features(problem, RELU))[0]
+        again = refit_sizes(problem, fitted, Features(problem, RELU, fitted))[0]
         assert objective(problem, RELU, again) == pytest.approx(
             objective(problem, RELU, fitted), rel=1e-10
         )
@@ -160,7 +161,7 @@ def test_refit_without_neurons_fits_the_intercept(loss):
     problem, _ = a_problem(loss, 3, fit_intercept=True)
     F = np.zeros_like(problem.Y)
     none = Neurons.none(problem)
-    fitted, V = refit_sizes(problem, none, np.zeros((12, 0)))
+    fitted, V = refit_sizes(problem, none, Features(problem, RELU, none))
     centred = problem.best_intercept(F) - fitted.intercept
     if loss == "multinomial":  # a common shift changes nothing
         centred -= centred.mean()
@@ -174,7 +175,7 @@ def test_refit_where_the_huber_loss_has_no_curvature(target, delta):
     """Every residual is in the linear part, so the Hessian is zero; the optimum is far away."""
     problem = formulate([[1.0]], [target], beta=0.3 * delta, loss=Huber(delta))
     neuron = Neurons(np.ones((1, 1)), np.ones((1, 1)), np.zeros(1), np.zeros(1), np.zeros(1, int))
-    fitted, _ = refit_sizes(problem, neuron, np.ones((1, 1)))
+    fitted, _ = refit_sizes(problem, neuron, Features.of_array(problem, np.ones((1, 1))))
     assert fitted.sizes[0] == pytest.approx(target - 0.3 * delta, rel=1e-9)
 
 
@@ -192,7 +193,7 @@ def test_refit_of_a_saturated_logistic_loss(far):
     problem = formulate([[1.0], [-1.0]], [1.0, -1.0], beta=0.1, loss="logistic")
     directions, outputs = np.array([[1.0], [1.0]]), np.array([[1.0], [-1.0]])
     start = Neurons(directions, outputs, np.array([0.0, far]), np.zeros(1), np.zeros(2, int))
-    fitted, V = refit_sizes(problem, start, start.features(problem, RELU))
+    fitted, V = refit_sizes(problem, start, Features(problem, RELU, start))
     assert fitted.sizes[0] == pytest.approx(np.log(9), rel=1e-6)  # expit(-t) = 0.1
     assert fitted.sizes[1] == 0.0
     assert V[0, 0] == pytest.approx(0.1, rel=1e-6)
@@ -361,7 +362,7 @@ def test_sliding_does_not_raise_the_objective(loss, fit_intercept, single):
 def test_sliding_ends_near_a_stationary_point_of_the_true_objective():
     problem, rng = a_problem("logistic", 0)
     moved = slide(problem, RELU, some_neurons(problem, rng, 4), 2000)
-    best = refit_sizes(problem, moved, moved.features(problem, RELU))[0]
+    best = refit_sizes(problem, moved, Features(problem, RELU, moved))[0]
     value = objective(problem, RELU, moved)
     assert value - objective(problem, RELU, best) <= 1e-5 * value
 

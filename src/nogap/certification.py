@@ -23,6 +23,7 @@ from nogap.oracles.patterns import GatedOracle
 from nogap.plans import adaptive_plan
 from nogap.problem import Problem
 from nogap.solvers.adaptive import Limits
+from nogap.solvers.features import Features
 from nogap.solvers.neurons import Neurons
 from nogap.solvers.refit import refit_sizes
 from nogap.units import ReLU
@@ -158,7 +159,7 @@ def _certify_network(
     value = problem.loss_value(F) + problem.beta * network.penalty()
     neurons = from_network(problem, network, hidden_bias)
     # any V gives a bound; the one of the best output weights is usually better than the gradient
-    points = [refit_sizes(problem, neurons, _unit_features(network, X))[1]]
+    points = [refit_sizes(problem, neurons, _unit_features(problem, network, X))[1]]
     if problem.loss.smooth:
         points.insert(0, problem.dual_point(F))
     points = [problem.feasible_direction(V) for V in points]
@@ -180,11 +181,11 @@ def _strongest(certificates: Iterable[Certificate]) -> Certificate:
     return functools.reduce(better, certificates)
 
 
-def _unit_features(network: Network, X: Any) -> Array:
+def _unit_features(problem: Problem, network: Network, X: Any) -> Features:
     """Features of the neurons that :func:`from_network` keeps, for hidden weights of norm 1."""
     hidden = np.linalg.norm(network.augmented_weights(), axis=1)
     alive = (hidden > 0) & (np.linalg.norm(network.output_weights, axis=1) > 0)
-    return network.features(X)[:, alive] / hidden[alive]
+    return Features.of_array(problem, network.features(X)[:, alive] / hidden[alive])
 
 
 def _polished(

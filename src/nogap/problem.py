@@ -65,6 +65,16 @@ class Problem:
     weights: Array
     fit_intercept: bool = False
 
+    @cached_property
+    def parts(self) -> list[tuple[slice, Problem]]:
+        """The problem in blocks of rows: what is a sum over samples is a sum over these."""
+        if len(self.rows.parts) == 1:
+            return [(slice(0, self.rows.n), self)]
+        return [
+            (s, replace(self, rows=rows, Y=self.Y[s], weights=self.weights[s]))
+            for s, rows in self.rows.parts
+        ]
+
     @property
     def n_outputs(self) -> int:
         return int(self.Y.shape[1])

@@ -11,19 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from nogap._typing import Array, BoolArray
+from nogap._typing import AnyArray, Array
 from nogap._validation import check_matrix
 from nogap.network import Network
 
 RANK_TOLERANCE = 1e-10
 
 
-def merge_groups(patterns: BoolArray, directions: Array) -> list[Array]:
-    """Indices of neurons that may merge: same pattern (m, n), same output direction (m, C)."""
+def merge_groups(packed: AnyArray, directions: Array) -> list[Array]:
+    """Indices of neurons that may merge: same packed pattern (m, n / 8), same output (m, C)."""
     groups: dict[bytes, list[int]] = {}
-    packed = np.packbits(patterns, axis=1)
     rounded = np.round(directions, 12) + 0.0
-    for j in range(patterns.shape[0]):
+    for j in range(packed.shape[0]):
         groups.setdefault(packed[j].tobytes() + rounded[j].tobytes(), []).append(j)
     return [np.array(group) for group in groups.values()]
 
@@ -109,7 +108,7 @@ def _merge(
         patterns = _build(network, V, S, None, activation="linear").features(X).T > 0
     else:
         patterns = (G[:, :-1] @ X.T) + G[:, -1:] >= 0
-    groups = merge_groups(patterns, S)
+    groups = merge_groups(np.packbits(patterns, axis=1), S)
     merged = np.stack([V[group].sum(axis=0) for group in groups])
     first = np.array([group[0] for group in groups])
     kept = np.linalg.norm(merged, axis=1) > 0

@@ -15,7 +15,10 @@ from nogap.losses import Loss
 from nogap.oracles import SearchOracle
 from nogap.oracles.base import Oracle
 from nogap.oracles.choice import exact_is_cheap, exact_oracle
+from nogap.solvers.features import Features
 from nogap.solvers.neurons import Neurons
+from nogap.solvers.refit import refit_sizes
+from nogap.units import ReLU
 
 
 class BetaMax(float):
@@ -91,9 +94,7 @@ def beta_max(
     if problem.loss.smooth or not fit_intercept:
         V = problem.dual_point(F)
     else:
-        from nogap.solvers.refit import refit_sizes
-
-        V = refit_sizes(problem, empty, np.zeros((problem.rows.n, 0)))[1]
+        V = refit_sizes(problem, empty, Features(problem, ReLU(), empty))[1]
     V = problem.feasible_direction(V)
     exact = method == "exact" or (
         method == "auto" and exact_is_cheap(problem.rows, problem.n_outputs)

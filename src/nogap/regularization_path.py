@@ -114,6 +114,6 @@ def _penalties(
     if not 0 < share < 1:
         raise ValueError(f"smallest must lie between 0 and 1, got {smallest!r}")
     largest = beta_max(X, y, **{k: v for k, v in options.items() if k in OF_BETA_MAX})
-    if largest == 0:
+    if not largest > 0:
         raise ValueError("the empty network is optimal for every beta; there is no path")
     return [float(b) for b in largest * np.geomspace(1.0, share, count or N_BETAS)]

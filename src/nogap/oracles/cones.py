@@ -33,7 +33,7 @@ from nogap.rows import Rows
 
 LEVELS = 6  # bisections of a batch before its rows are sorted again into decided and undecided
 BATCH = 64  # cones that share one list of undecided rows
-NARROW = 1e-10  # 1 - cosine between generators below which a cone is a point
+NARROW = 1e-14  # distance between unit generators below which a cone is a point
 DESCENT_SWEEPS = 3
 EXACT = 1e-6
 
@@ -257,18 +257,21 @@ def _rotation(r: int) -> Array:
 
 def _narrow(cones: Array) -> BoolArray:
     """Cones that rounding forbids to bisect any more: their bounds are as good as it gets."""
-    if cones.shape[1] == 1:
-        return np.zeros(cones.shape[0], dtype=bool)
-    grams = cones @ cones.transpose(0, 2, 1)
-    narrow: BoolArray = grams.min(axis=(1, 2)) > 1 - NARROW
-    return narrow
+    narrow: BoolArray = _edges(cones).max(axis=(1, 2)) < NARROW**2
+    return narrow & (cones.shape[1] > 1)
+
+
+def _edges(cones: Array) -> Array:
+    """Squared distances between the generators of each cone, (N, r, r)."""
+    apart = cones[:, :, None] - cones[:, None]
+    edges: Array = np.einsum("nabd,nabd->nab", apart, apart)
+    return edges
 
 
 def _bisected(cones: Array) -> Array:
     """Each cone as two neighbours, split in the middle of its longest edge, (2 N, r, r)."""
     N, r = cones.shape[:2]
-    grams = cones @ cones.transpose(0, 2, 1)
-    a, b = np.divmod(grams.reshape(N, -1).argmin(axis=1), r)
+    a, b = np.divmod(_edges(cones).reshape(N, -1).argmax(axis=1), r)
     each = np.arange(N)
     middle = cones[each, a] + cones[each, b]
     middle /= np.linalg.norm(middle, axis=1)[:, None]

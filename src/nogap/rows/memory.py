@@ -1,94 +1,96 @@
-"""Rows in memory: dense or CSR, with an optional ones column that is not stored."""
+"""Rows in memory or in a memory map: dense or CSR, with an optional ones column not stored."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Protocol
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from nogap._typing import AnyArray, Array
-
-BLOCK_ROWS = 4096  # blocks of 512 to 4096 rows run at the speed of the plain GEMM
-
-
-class Rows(Protocol):
-    """What a solver may ask of the data: products with it, and single rows."""
-
-    n: int
-    d: int
-
-    def forward(self, U: Array) -> Array:
-        """X U for hidden weights U (d, m): the pre-activations (n, m)."""
-
-    def adjoint(self, R: Array) -> Array:
-        """X' R for row-aligned R (n, m): a neuron-sized array (d, m)."""
-
-    def take(self, index: AnyArray) -> Array:
-        """The rows of that index as a dense array (k, d)."""
-
-    def blocks(self) -> Iterator[tuple[slice, Array]]:
-        """Dense blocks of rows with the slice they cover."""
-
-    def squared_norms(self) -> Array:
-        """Squared Euclidean norm of every row, (n,)."""
-
-    def in_single_precision(self) -> Rows:
-        """The same rows in float32."""
+from nogap.rows.base import PART_ROWS, Part, slices
 
 
 class MemoryRows:
-    """Dense or CSR data in memory.
+    """Dense or CSR data in memory or in a memory map.
+
+    The data stay as they are, in float64 or float32; products are formed in ``dtype``, block by
+    block where that is another one.
 
     Parameters
     ----------
     X : array or CSR matrix (n, d0)
     hidden_bias : bool
         Append a ones column (as arithmetic; no copy of the data is made): d = d0 + 1.
+    dtype : numpy dtype
+        Of the products.
     """
 
     def __init__(self, X: Any, hidden_bias: bool = False, dtype: type = np.float64) -> None:
-        compressed: Any = (
-            sp.csr_array
-        )  # SciPy's stubs refuse a dtype that is known at run time only
-        self.X: Any = (
-            compressed(X, dtype=dtype) if sp.issparse(X) else np.ascontiguousarray(X, dtype=dtype)
-        )
+        sparse: bool = sp.issparse(X)  # kept apart: SciPy's stubs would narrow X
+        self.X: Any = X if sparse else np.asanyarray(X)
+        if self.X.dtype not in (np.float32, np.float64):
+            self.X = self.X.astype(np.float64)
+        if not sparse and not self.X.flags.forc:
+            self.X = np.ascontiguousarray(self.X)
         self.hidden_bias = hidden_bias
+        self.dtype = np.dtype(dtype)
         self.n = int(self.X.shape[0])
         self.d = int(self.X.shape[1]) + int(hidden_bias)
 
     def forward(self, U: Array) -> Array:
-        if not self.hidden_bias:
-            return np.asarray(self.X @ U)
-        Z = np.asarray(self.X @ U[:-1])
-        Z += U[-1]
+        Z: Array = np.empty((self.n, U.shape[1]), dtype=self.dtype)
+        for part, X in self._blocks():
+            Z[part] = X @ (U[:-1] if self.hidden_bias else U)
+        if self.hidden_bias:
+            Z += U[-1]
         return Z
 
     def adjoint(self, R: Array) -> Array:
-        G = np.asarray(self.X.T @ R)
+        G: Array = np.zeros((self.X.shape[1], R.shape[1]), dtype=self.dtype)
+        for part, X in self._blocks():
+            G += X.T @ R[part]
         return np.concatenate([G, R.sum(axis=0, keepdims=True)]) if self.hidden_bias else G
 
     def take(self, index: AnyArray) -> Array:
-        part = self.X[index]
-        dense = part.toarray() if sp.issparse(self.X) else part
+        rows = self.X[index]
+        dense = rows.toarray() if sp.issparse(self.X) else rows
         if self.hidden_bias:
             dense = np.concatenate([dense, np.ones((dense.shape[0], 1))], axis=1)
-        return np.asarray(dense)
+        return np.asarray(dense, dtype=self.dtype)
 
-    def blocks(self) -> Iterator[tuple[slice, Array]]:
-        for start in range(0, self.n, BLOCK_ROWS):
-            part = slice(start, min(start + BLOCK_ROWS, self.n))
-            yield part, self.take(np.arange(part.start, part.stop))
+    @cached_property
+    def parts(self) -> list[Part]:
+        if self.n <= 2 * PART_ROWS:
+            return [(slice(0, self.n), self)]
+        return [
+            (s, MemoryRows(self.X[s], self.hidden_bias, self.dtype.type)) for s in slices(self.n)
+        ]
 
     def squared_norms(self) -> Array:
-        X = self.X
-        if sp.issparse(X):
-            norms = np.asarray((self.X**2).sum(axis=1)).ravel()
-        else:
-            norms = np.einsum("ij,ij->i", X, X)
+        norms: Array = np.empty(self.n)
+        for part, X in self._blocks():
+            sparse: bool = sp.issparse(X)
+            norms[part] = (
+                np.asarray(X.multiply(X).sum(axis=1)).ravel()
+                if sparse
+                else np.einsum("ij,ij->i", X, X)
+            )
         return norms + 1.0 if self.hidden_bias else norms
 
     def in_single_precision(self) -> MemoryRows:
-        return MemoryRows(self.X, self.hidden_bias, np.float32)
+        """In float32: a copy of data in memory, none of data in a file."""
+        mapped = isinstance(self.X, np.memmap)
+        return MemoryRows(
+            self.X if mapped else self.X.astype(np.float32, copy=False),
+            self.hidden_bias,
+            np.float32,
+        )
+
+    def _blocks(self) -> Iterable[tuple[slice, Any]]:
+        """The data in the dtype of the products: all at once, or by blocks that are converted."""
+        if self.X.dtype == self.dtype:
+            return [(slice(0, self.n), self.X)]
+        return ((s, self.X[s].astype(self.dtype)) for s in slices(self.n))

@@ -20,7 +20,7 @@ from nogap.problem import Problem
 from nogap.solution import Record, Status
 from nogap.solvers.explore import Explorer
 from nogap.solvers.masters import Master
-from nogap.solvers.neurons import Neurons, objective, with_best_outputs
+from nogap.solvers.neurons import Neurons, objective, outputs, with_best_outputs
 from nogap.units import Unit
 
 Callback = Callable[[Record], object]
@@ -107,8 +107,7 @@ class ColumnGeneration:
     def run(self, start: Neurons) -> Outcome:
         """From the given neurons to the end; an interrupt keeps the best network so far."""
         self.best = self.neurons = self._at_most(start)
-        F = self.neurons.outputs_at(self.neurons.features(self.problem, self.unit))
-        self.V = self.problem.dual_point(F)
+        self.V = self.problem.dual_point(outputs(self.problem, self.unit, self.neurons))
         self.value = self.best_value = objective(self.problem, self.unit, self.neurons)
         self.level = 0
         self.certificate: Certificate | None = None

@@ -17,6 +17,7 @@ import scipy.sparse as sp
 from nogap._typing import Array, BoolArray
 from nogap.losses import Squared
 from nogap.problem import Problem
+from nogap.solvers.features import Features
 from nogap.solvers.masters import ShouldStop
 from nogap.solvers.neurons import Neurons
 from nogap.solvers.refit import refit_sizes
@@ -67,7 +68,7 @@ class ConeMaster:
         return self.improve(neurons, should_stop)
 
     def _sizes(self, neurons: Neurons) -> tuple[Neurons, Array]:
-        return refit_sizes(self.problem, neurons, neurons.features(self.problem, self.unit))
+        return refit_sizes(self.problem, neurons, Features(self.problem, self.unit, neurons))
 
 
 class _Cells:

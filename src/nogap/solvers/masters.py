@@ -10,8 +10,9 @@ import numpy as np
 from nogap._typing import Array
 from nogap.problem import Problem
 from nogap.pruning import merge_groups
+from nogap.solvers.features import Features
 from nogap.solvers.kink_newton import kink_newton
-from nogap.solvers.neurons import Neurons, objective
+from nogap.solvers.neurons import Neurons, correlations, objective
 from nogap.solvers.refit import refit_sizes
 from nogap.solvers.slide import slide
 from nogap.units import ReLU, Unit
@@ -89,25 +90,31 @@ class FreeMaster:
     def _sizes(self, neurons: Neurons) -> tuple[Neurons, Array]:
         if not self.problem.loss.smooth and self.rivals is not None:
             neurons = neurons.joined(self.rivals)
-        features = neurons.features(self.problem, self.unit)
-        fitted, V = refit_sizes(self.problem, neurons, features)
+        fitted, V = refit_sizes(self.problem, neurons, Features(self.problem, self.unit, neurons))
         if not self.problem.loss.smooth:
-            self._remember(fitted, features, V)
+            self._remember(fitted, V)
         return fitted.keep(fitted.sizes > 0), V
 
-    def _remember(self, fitted: Neurons, features: Array, V: Array) -> None:
+    def _remember(self, fitted: Neurons, V: Array) -> None:
         """Keep unused neurons: without their constraints the dual jumps between its vertices."""
-        correlations = np.einsum("nm,nc,mc->m", features, V, fitted.outputs)
+        moments = correlations(self.problem, self.unit, fitted, V)
+        gains = np.einsum("mc,mc->m", moments, fitted.outputs)
         unused = np.flatnonzero(fitted.sizes == 0)
-        order = unused[np.argsort(-correlations[unused], kind="stable")]
+        order = unused[np.argsort(-gains[unused], kind="stable")]
         self.rivals = fitted.keep(order[:MOST_RIVALS]) if order.size else None
 
     def _merged(self, neurons: Neurons) -> Neurons:
         """Neurons of the same mask and output direction as one; never at a higher objective."""
         if neurons.count < 2 or not neurons.sizes.all():  # new neurons wait for their first sizes
             return neurons
-        Z = self.problem.rows.forward(neurons.directions.T)
-        groups = merge_groups(self.unit.mask(Z, neurons.gate).T, neurons.outputs)
+        masks = [  # parts are whole bytes long
+            np.packbits(
+                self.unit.mask(piece.rows.forward(neurons.directions.T), neurons.gate, part).T,
+                axis=1,
+            )
+            for part, piece in self.problem.parts
+        ]
+        groups = merge_groups(np.concatenate(masks, axis=1), neurons.outputs)
         if len(groups) == neurons.count:
             return neurons
         first = np.array([group[0] for group in groups])

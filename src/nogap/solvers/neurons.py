@@ -10,6 +10,7 @@ import numpy as np
 from nogap._typing import AnyArray, Array, IntArray
 from nogap.problem import Problem
 from nogap.units import Unit
+from nogap.units.activations import ALL
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,11 @@ class Neurons:
     def penalty(self) -> float:
         return float(self.sizes.sum())
 
-    def features(self, problem: Problem, unit: Unit) -> Array:
-        """Unit features act(X u_j), (n, m)."""
+    def features(self, problem: Problem, unit: Unit, part: slice = ALL) -> Array:
+        """Unit features act(X u_j), (k, m), of a problem that has these of the training rows."""
         Z = problem.rows.forward(self.directions.T)
-        return np.where(unit.mask(Z, self.gate), Z, 0.0)
+        Z *= unit.mask(Z, self.gate, part)
+        return Z
 
     def outputs_at(self, features: Array) -> Array:
         """F (n, C) from the unit features (n, m)."""
@@ -106,7 +108,7 @@ def with_best_outputs(
     """New neurons of size 0 with the output directions that the dual point V (n, C) prefers."""
     k = directions.shape[0]
     blank = Neurons(directions, np.zeros((k, problem.n_outputs)), np.zeros(k), like.intercept, gate)
-    S = blank.features(problem, unit).T @ V
+    S = correlations(problem, unit, blank, V)
     norms = np.linalg.norm(S, axis=1, keepdims=True)
     S = np.where(norms > 0, S / np.where(norms > 0, norms, 1.0), problem.n_outputs**-0.5)
     return replace(blank, outputs=S)
@@ -114,5 +116,20 @@ def with_best_outputs(
 
 def objective(problem: Problem, unit: Unit, neurons: Neurons) -> float:
     """Objective of the network in float64."""
-    F = neurons.outputs_at(neurons.features(problem, unit))
-    return problem.loss_value(F) + problem.beta * neurons.penalty
+    return problem.loss_value(outputs(problem, unit, neurons)) + problem.beta * neurons.penalty
+
+
+def outputs(problem: Problem, unit: Unit, neurons: Neurons) -> Array:
+    """Outputs F (n, C) of the network on the training rows."""
+    F = np.empty_like(problem.Y)
+    for part, piece in problem.parts:
+        F[part] = neurons.outputs_at(neurons.features(piece, unit, part))
+    return F
+
+
+def correlations(problem: Problem, unit: Unit, neurons: Neurons, V: Array) -> Array:
+    """``phi_j' V`` of each neuron's feature with a dual point V (n, C), (m, C)."""
+    total = np.zeros((neurons.count, V.shape[1]))
+    for part, piece in problem.parts:
+        total += neurons.features(piece, unit, part).T @ V[part]
+    return total

@@ -8,11 +8,14 @@ quadratic model promises more than it keeps; one step suffices for the squared l
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from nogap._typing import Array
 from nogap.losses import Squared
 from nogap.problem import Problem
+from nogap.solvers.features import Features
 from nogap.solvers.hinge_program import refit_sizes_hinge
 from nogap.solvers.neurons import Neurons
 from nogap.solvers.nonnegative import nonnegative_qp
@@ -21,44 +24,34 @@ MAX_NEWTON_STEPS = 100
 LEAST_DAMPING, MOST_DAMPING = 1e-12, 1e6  # as a share of the curvature of the squared loss
 
 
-def refit_sizes(problem: Problem, neurons: Neurons, features: Array) -> tuple[Neurons, Array]:
-    """Neurons with their best sizes and intercept, and the dual point V (n, C) there.
-
-    Parameters
-    ----------
-    features : array (n, m)
-        The unit features of the neurons.
-    """
+def refit_sizes(problem: Problem, neurons: Neurons, features: Features) -> tuple[Neurons, Array]:
+    """Neurons with their best sizes and intercept, and the dual point V (n, C) there."""
     if not problem.loss.smooth:
-        return refit_sizes_hinge(problem, neurons, features)
+        return refit_sizes_hinge(problem, neurons, features.whole())
     C = problem.n_outputs
     n_free = C if problem.fit_intercept else 0
     atoms = np.concatenate([neurons.outputs, np.eye(C)[:n_free]])  # (m + C, C)
-    Phi = np.concatenate([features, np.ones((features.shape[0], n_free))], axis=1)
     t = np.concatenate([neurons.sizes, neurons.intercept[:n_free]])
     free = np.arange(t.size) >= neurons.count
     price = np.where(free, 0.0, problem.beta)
-
-    def outputs(t: Array) -> Array:
-        F: Array = Phi @ (t[:, None] * atoms)
-        return F
+    columns = _Columns(problem, features, atoms, n_free)
+    floor = columns.squares()  # the Hessian's diagonal at curvature 1 in every sample
 
     def value_at(t: Array, F: Array) -> float:
         return problem.loss_value(F) + float(price @ t)
 
-    F = outputs(t)
+    F = columns.outputs(t)
     value = value_at(t, F)
     damping = 0.0
     for _ in range(MAX_NEWTON_STEPS):
-        slope = np.einsum("mc,mc->m", Phi.T @ problem.dual_point(F), atoms) - price
-        H = _hessian(problem, F, Phi, atoms)
-        floor = np.einsum("nm,nm,n->m", Phi, Phi, problem.weights)  # curvature 1 in every sample
+        slope = columns.moments(problem.dual_point(F)) - price
+        H = columns.hessian(F)
         while True:
             damped = H + damping * np.diag(floor)
             with np.errstate(over="ignore", invalid="ignore"):  # a loss without curvature: damped
                 step = nonnegative_qp(damped, slope + damped @ t, t, free) - t
                 expected = float(slope @ step)
-                F_trial = outputs(t + step)
+                F_trial = columns.outputs(t + step)
                 decrease = value - value_at(t + step, F_trial)
             if decrease >= 0.25 * expected or expected <= 1e-13 * abs(value):
                 break
@@ -80,19 +73,51 @@ def _finished(problem: Problem, neurons: Neurons, t: Array, F: Array) -> tuple[N
     return neurons.with_sizes(t[: neurons.count], b), problem.dual_point(F)
 
 
-def _hessian(problem: Problem, F: Array, Phi: Array, atoms: Array) -> Array:
-    """Hessian of the loss in the coefficients of the atoms phi_j s_j', (m, m)."""
-    loss, w = problem.loss, problem.weights[:, None]
-    C = atoms.shape[1]
-    if C == 1:
-        scaled = Phi * (w * loss.curvature(F, problem.Y))
-        H: Array = (Phi.T @ scaled) * (atoms @ atoms.T)
-        return H
-    if isinstance(loss, Squared):
-        H = (Phi.T @ (w * Phi)) * (atoms @ atoms.T)
-        return H
-    H = np.empty((atoms.shape[0], atoms.shape[0]))
-    for j in range(atoms.shape[0]):
-        change = w * loss.hessian_product(F, problem.Y, Phi[:, j : j + 1] * atoms[j])
-        H[:, j] = np.einsum("mc,mc->m", Phi.T @ change, atoms)
-    return 0.5 * (H + H.T)
+class _Columns:
+    """The atoms phi_j s_j' and the constants of the intercept, as sums over parts of the rows."""
+
+    def __init__(self, problem: Problem, features: Features, atoms: Array, n_free: int) -> None:
+        self.problem, self.features, self.atoms, self.n_free = problem, features, atoms, n_free
+        self.products = atoms @ atoms.T
+
+    def _parts(self) -> Iterator[tuple[slice, Problem, Array]]:
+        for part, piece, Phi in self.features:
+            ones = np.ones((Phi.shape[0], self.n_free))
+            yield part, piece, np.concatenate([Phi, ones], axis=1) if self.n_free else Phi
+
+    def outputs(self, t: Array) -> Array:
+        """F (n, C) of the coefficients t (m + C,)."""
+        F = np.empty_like(self.problem.Y)
+        for part, _, Phi in self._parts():
+            F[part] = Phi @ (t[:, None] * self.atoms)
+        return F
+
+    def moments(self, V: Array) -> Array:
+        """Inner products of the atoms with V (n, C), (m + C,)."""
+        total = np.zeros_like(self.atoms)
+        for part, _, Phi in self._parts():
+            total += Phi.T @ V[part]
+        moments: Array = np.einsum("mc,mc->m", total, self.atoms)
+        return moments
+
+    def squares(self) -> Array:
+        total = np.zeros(self.atoms.shape[0])
+        for _, piece, Phi in self._parts():
+            total += piece.weights @ Phi**2
+        return total
+
+    def hessian(self, F: Array) -> Array:
+        """Hessian of the loss in the coefficients at outputs F (n, C)."""
+        loss, C = self.problem.loss, self.atoms.shape[1]
+        H = np.zeros((self.atoms.shape[0], self.atoms.shape[0]))
+        for part, piece, Phi in self._parts():
+            w = piece.weights[:, None]
+            if C == 1 or isinstance(loss, Squared):
+                scale = w * loss.curvature(F[part], piece.Y)[:, :1]
+                H += Phi.T @ (scale * Phi) * self.products
+                continue
+            for j, atom in enumerate(self.atoms):
+                change = w * loss.hessian_product(F[part], piece.Y, Phi[:, j : j + 1] * atom)
+                H[:, j] += np.einsum("mc,mc->m", Phi.T @ change, self.atoms)
+        symmetric: Array = 0.5 * (H + H.T)
+        return symmetric

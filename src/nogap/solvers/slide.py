@@ -69,19 +69,25 @@ class _WeightDecay:
         x[np.abs(x) < TINY] = 0.0
         U = x[: m * problem.rows.d].reshape(-1, m)
         A = x[m * problem.rows.d : -C].reshape(m, C)
-        Z = problem.rows.forward(U)
-        mask = self.unit.mask(Z, self.gate)
-        Z *= mask
-        F = Z @ A + x[-C:]
-        V = problem.dual_point(F)
-        gradient = np.empty_like(x)
-        gradient[U.size : -C] = (self.beta * A - Z.T @ V).ravel()
-        if C == 1:  # one column: scale after the product instead of before it
-            moments = problem.rows.adjoint(mask * V) * A[:, 0]
-        else:
-            moments = problem.rows.adjoint(mask * (V @ A.T))
-        gradient[: U.size] = (self.beta * U - moments).ravel()
-        gradient[-C:] = -V.sum(axis=0) if problem.fit_intercept else 0.0
+        gradient = np.zeros_like(x)
+        for_U = gradient[: U.size].reshape(U.shape)
+        for_A = gradient[U.size : -C].reshape(A.shape)
         weights = x[:-C].astype(np.float64)
-        value = problem.loss_value(F) + 0.5 * problem.beta * float(weights @ weights)
+        value = 0.5 * problem.beta * float(weights @ weights)
+        for part, piece in problem.parts:
+            Z = piece.rows.forward(U)
+            mask = self.unit.mask(Z, self.gate, part)
+            Z *= mask
+            F = Z @ A + x[-C:]
+            V = piece.dual_point(F)
+            value += piece.loss_value(F)
+            for_A -= Z.T @ V
+            # one column is scaled by A after the sum; Z has served, its memory takes the product
+            for_U -= piece.rows.adjoint(np.multiply(mask, V if C == 1 else V @ A.T, out=Z))
+            if problem.fit_intercept:
+                gradient[-C:] -= V.sum(axis=0)
+        if C == 1:
+            for_U *= A[:, 0]
+        for_U += self.beta * U
+        for_A += self.beta * A
         return value, gradient

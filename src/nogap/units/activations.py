@@ -13,6 +13,8 @@ import numpy as np
 from nogap._typing import Array, ArrayLike, BoolArray, IntArray
 from nogap._validation import numbers
 
+ALL = slice(None)  # of the training rows
+
 
 class Unit(ABC):
     """A unit: the mask of a neuron's pre-activations on the training rows.
@@ -26,8 +28,11 @@ class Unit(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def mask(self, Z: Array, gate: IntArray) -> BoolArray:
-        """Where the pre-activations Z (n, m) pass; ``gate`` (m,) numbers fixed gates."""
+    def mask(self, Z: Array, gate: IntArray, part: slice = ALL) -> BoolArray:
+        """Where the pre-activations Z (k, m) of a part of the rows pass.
+
+        ``gate`` (m,) numbers fixed gates.
+        """
 
 
 class ReLU(Unit):
@@ -35,7 +40,7 @@ class ReLU(Unit):
 
     name = "relu"
 
-    def mask(self, Z: Array, gate: IntArray) -> BoolArray:
+    def mask(self, Z: Array, gate: IntArray, part: slice = ALL) -> BoolArray:
         return Z > 0
 
     def __repr__(self) -> str:
@@ -47,7 +52,7 @@ class Linear(Unit):
 
     name = "linear"
 
-    def mask(self, Z: Array, gate: IntArray) -> BoolArray:
+    def mask(self, Z: Array, gate: IntArray, part: slice = ALL) -> BoolArray:
         return np.ones(Z.shape, dtype=bool)
 
     def __repr__(self) -> str:
@@ -76,9 +81,9 @@ class GatedReLU(Unit):
         bound.patterns = patterns
         return bound
 
-    def mask(self, Z: Array, gate: IntArray) -> BoolArray:
+    def mask(self, Z: Array, gate: IntArray, part: slice = ALL) -> BoolArray:
         assert self.patterns is not None, "bind the gates to the rows first"
-        chosen: BoolArray = self.patterns[gate].T
+        chosen: BoolArray = self.patterns[gate, part].T
         return chosen
 
     def __repr__(self) -> str:

@@ -1,0 +1,44 @@
+"""The row operator: all that a solver may ask of the data."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeAlias
+
+from nogap._typing import AnyArray, Array
+
+# Products over blocks of this many rows stay in the cache: several times as fast as over 10,000.
+PART_ROWS = 1024
+
+
+class Rows(Protocol):
+    """What a solver may ask of the data: products with it, and single rows."""
+
+    n: int
+    d: int
+
+    def forward(self, U: Array) -> Array:
+        """X U for hidden weights U (d, m): the pre-activations (n, m)."""
+
+    def adjoint(self, R: Array) -> Array:
+        """X' R for row-aligned R (n, m): a neuron-sized array (d, m)."""
+
+    def take(self, index: AnyArray) -> Array:
+        """The rows of that index as a dense array (k, d)."""
+
+    @property
+    def parts(self) -> list[Part]:
+        """The rows in blocks that fit the cache, each with the slice that it covers."""
+
+    def squared_norms(self) -> Array:
+        """Squared Euclidean norm of every row, (n,)."""
+
+    def in_single_precision(self) -> Rows:
+        """The same rows in float32."""
+
+
+Part: TypeAlias = tuple[slice, Rows]
+
+
+def slices(n: int, size: int = PART_ROWS) -> list[slice]:
+    """Consecutive slices of at most ``size`` that cover n rows."""
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
