@@ -36,6 +36,7 @@ BATCH = 64  # cones that share one list of undecided rows
 NARROW = 1e-14  # distance between unit generators below which a cone is a point
 DESCENT_SWEEPS = 3
 EXACT = 1e-6
+CANCELLING = 100.0
 
 
 class ConeOracle:
@@ -99,7 +100,9 @@ class ConeOracle:
         values = np.concatenate([part.values for part, _ in parts])
         found = distinct(Candidates.ungated(directions, self.size * values), count)
         upper, rounding = max(bound for _, bound in parts), self._rounding(V[:, 0])
-        exact = upper <= max(float(values.max(initial=0.0)) * (1 + EXACT), rounding)
+        best = float(values.max(initial=0.0))
+        # sums that cancel are solved to the digits that their terms have
+        exact = upper - best <= max(EXACT * best, CANCELLING * rounding)
         return found, Correlation(self.size * (upper + rounding), "exact" if exact else "bound")
 
     def _rounding(self, v: Array) -> float:
