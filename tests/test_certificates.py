@@ -243,7 +243,7 @@ def test_polish_ends_at_a_local_maximum():
     for _ in range(20):
         X, v = rng.normal(size=(12, 3)), rng.normal(size=12)
         u = rng.normal(size=3)
-        u, value = polish(X, v, u / np.linalg.norm(u), 100)
+        u, value = polish(X, v, u / np.linalg.norm(u))
         if value <= 0:
             continue
         near = u[:, None] + 1e-4 * rng.normal(size=(3, 300))

@@ -9,7 +9,7 @@ from nogap.patterns import max_pattern_count
 from nogap.rows import Rows
 
 CHEAP_PATTERNS = 20_000  # patterns of half the rows that are listed without being asked for
-CHEAP_ROWS = {1: 100_000, 2: 50_000, 3: 5_000, 4: 500, 5: 80}  # rows at which cones take a second
+CHEAP_ROWS = {1: 100_000, 2: 50_000, 3: 5_000, 4: 200, 5: 30}  # rows at which cones take a second
 
 
 def exact_oracle(rows: Rows, precision: float = 1e-10) -> Oracle:

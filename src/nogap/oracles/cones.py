@@ -25,8 +25,8 @@ import numpy as np
 from nogap._typing import Array, BoolArray, IntArray
 from nogap.certificate import Correlation
 from nogap.oracles.base import Candidates, distinct, empty
-from nogap.oracles.bounded_least_squares import bounded_least_squares
 from nogap.oracles.polish import polish
+from nogap.oracles.zonotope import nearest
 from nogap.patterns._lines import distinct_lines
 from nogap.problem import EPS
 from nogap.rows import Rows
@@ -227,12 +227,10 @@ class _Search:
 
     def _solve(self, on: BoolArray) -> float:
         """The bound of all directions whose positive rows are on as given, attained by one."""
-        rows = np.vstack([self.base, self.normals])
-        weights = np.concatenate([[1.0], self.weights])
-        lam = np.concatenate([[1.0], on])
-        movable = weights < 0
-        lam = bounded_least_squares(rows, weights, movable, lam, np.zeros_like(movable))
-        r = (np.clip(lam, 0.0, 1.0) * weights) @ rows
+        centre = self.base + (on * np.maximum(self.weights, 0.0)) @ self.normals
+        pushing = self.weights < 0
+        lam = on[pushing].astype(np.float64)
+        _, r = nearest(centre, self.normals[pushing], -self.weights[pushing], lam)
         self._see(r[None])
         return float(np.linalg.norm(r))
 

@@ -15,8 +15,8 @@ import numpy as np
 from nogap._typing import Array, BoolArray
 from nogap.certificate import Correlation
 from nogap.oracles.base import Candidates, distinct, empty
-from nogap.oracles.bounded_least_squares import bounded_least_squares
 from nogap.oracles.box_distance import sweep
+from nogap.oracles.zonotope import nearest
 from nogap.patterns import enumerate_patterns
 from nogap.patterns._lines import distinct_lines
 from nogap.problem import EPS
@@ -148,17 +148,9 @@ class _Cells:
     def solve_largest(self) -> tuple[float, Candidates]:
         """Solve the cell with the largest bound exactly and forget it."""
         k = int(np.argmax(np.linalg.norm(self.residual, axis=1)))
-        lam = np.zeros(self.v.size)
-        lam[self.positive] = self.patterns[k]
-        negative = self.v < 0
-        lam[negative] = self.lam[k] / self.upper
-        inside = negative & (lam > 1e-9) & (lam < 1 - 1e-9)
-        few = np.flatnonzero(inside)[: self.X.shape[1]]
-        free = np.zeros_like(inside)
-        free[few] = True
-        lam[inside & ~free] = np.round(lam[inside & ~free])  # every fixed one sits on a bound
-        solved = np.clip(bounded_least_squares(self.X, self.v, negative, lam, free), 0.0, 1.0)
-        r = self.X.T @ (self.v * solved)
+        pulling = self.positive
+        centre = (self.patterns[k] * self.v[pulling]) @ self.X[pulling]
+        _, r = nearest(centre, self.B, self.upper, self.lam[k] / self.upper)
         self._keep(np.arange(self.count) != k)
         return float(np.linalg.norm(r)), _values(self.X, self.v, r[None])
 

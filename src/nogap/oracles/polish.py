@@ -7,8 +7,7 @@ is a bounded least-squares problem,
 
     min ||r||,   r = sum_{i in S} v_i x_i + sum_{j: v_j < 0} lam_j v_j x_j,   0 <= lam <= 1,
 
-with u = r / ||r||,
-solved by a warm-started active set; then S is read off the new u.  Each round cannot lower h.
+with u = r / ||r||; then S is read off the new u.  Taken to its end, no round lowers h.
 """
 
 from __future__ import annotations
@@ -16,28 +15,29 @@ from __future__ import annotations
 import numpy as np
 
 from nogap._typing import Array
-from nogap.oracles.bounded_least_squares import bounded_least_squares
+from nogap.oracles.zonotope import Descent
 
-KINK = 1e-10  # |x' u| below this, relative to ||x||, counts as a zero pre-activation
+TOLERANCE = 1e-10  # of ||r||^2, at the end
+MOST_STAGES = 40
 
 
-def polish(X: Array, v: Array, u: Array, max_rounds: int = 30) -> tuple[Array, float]:
+def polish(X: Array, v: Array, u: Array) -> tuple[Array, float]:
     """A local maximiser near the unit vector u (d,) and its value; never worse than u."""
-    norms = np.linalg.norm(X, axis=1)
-    best_u, best = u, float(v @ np.maximum(X @ u, 0.0))
-    negative = v < 0
-    for _ in range(max_rounds):
-        z = X @ best_u
-        lam = (z > KINK * norms).astype(np.float64)
-        kink = negative & (np.abs(z) <= KINK * norms)
-        lam[kink] = 0.5
-        r = X.T @ (v * bounded_least_squares(X, v, negative, lam, kink))
-        size = float(np.linalg.norm(r))
-        if size == 0:
-            break
-        trial = r / size
-        value = float(v @ np.maximum(X @ trial, 0.0))
-        if value <= best * (1 + 1e-13):
-            break
-        best_u, best = trial, value
-    return best_u, best
+    pulling, pushing = v > 0, v < 0
+    P, p, B, w = X[pulling], v[pulling], X[pushing], -v[pushing]
+    on = P @ u > 0
+    run = Descent(B, w, (B @ u > 0).astype(np.float64), (p * on) @ P)
+    for _ in range(MOST_STAGES):
+        run.stage((p * on) @ P)  # S moves as soon as u does; it pays to be exact only in the end
+        now = P @ run.r > 0
+        if np.array_equal(now, on):
+            if run.excess <= TOLERANCE * float(run.r @ run.r):
+                break
+            run.sharpen()
+        on = now
+    size, value = float(np.linalg.norm(run.r)), float(v @ np.maximum(X @ u, 0.0))
+    if size == 0:
+        return u, value
+    found = run.r / size
+    reached = float(v @ np.maximum(X @ found, 0.0))
+    return (found, reached) if reached > value else (u, value)
