@@ -26,6 +26,8 @@ Patterns: TypeAlias = str | int | ArrayLike
 EXACT_TOLERANCE = 1e-7  # the program over all patterns is solved to this, whatever tol says
 LISTED_TOLERANCE = 1e-6  # and this is what interior points reach on a list of patterns
 PROVED_TOLERANCE = 1e-4  # where all patterns are cheap to list, adaptive training goes this far
+TINY = 200  # entries of X up to which the exact oracle is quicker than a search
+SHORT_SLIDE = 30
 SEEDS = (50, 200, 1000)  # random starts of the search oracle, level by level
 
 
@@ -80,7 +82,10 @@ def adaptive_plan(
     oracles = _searches(problem, rng)
     if exact:
         limits = replace(limits, tol=min(limits.tol, PROVED_TOLERANCE))
-        oracles = [oracles[0], exact_oracle(problem.rows, 1e-3 * limits.tol)]
+        last_word = exact_oracle(problem.rows, 1e-3 * limits.tol)
+        if problem.rows.n * problem.rows.d <= TINY:
+            return Plan(unit, [last_word], FreeMaster(problem, unit, SHORT_SLIDE), limits)
+        oracles = [oracles[0], last_word]
     return _free(problem, unit, oracles, limits, rng)
 
 

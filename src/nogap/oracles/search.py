@@ -45,6 +45,7 @@ class SearchOracle:
         self.n_seeds = n_seeds
         self.threshold = threshold
         self._dense: Array | None = None
+        self._memory = np.empty(0)
 
     def price(
         self, V: Array, count: int, starts: Array | None = None
@@ -68,8 +69,7 @@ class SearchOracle:
         """Largest correlation of the active neurons themselves."""
         if starts is None or not starts.size:
             return 0.0
-        correlations = np.maximum(self.rows.forward(starts.T), 0.0).T @ V
-        return float(np.linalg.norm(correlations, axis=1).max())
+        return float(np.linalg.norm(self._correlations(V, starts.T), axis=0).max())
 
     def _seeds(self, V: Array, starts: Array | None) -> Array:
         """Unit directions (d, k): disturbed active neurons, gradients of random patterns, Gaussian.
@@ -89,9 +89,11 @@ class SearchOracle:
             parts.append(starts[self.rng.integers(starts.shape[0], size=disturbed)].T + noise)
         gaussian = self.rng.standard_normal((d, fresh))
         half = fresh // 2
-        on = self.rows.forward(gaussian[:, :half]) > 0
         S = self.rng.standard_normal((V.shape[1], half))
-        parts += [self.rows.adjoint(on * (V @ S)), gaussian[:, half:]]
+        moments = np.zeros((d, half))
+        for part, rows in self.rows.parts:
+            moments += rows.adjoint((rows.forward(gaussian[:, :half]) > 0) * (V[part] @ S))
+        parts += [moments, gaussian[:, half:]]
         U = np.concatenate(parts, axis=1)
         norms = np.linalg.norm(U, axis=0)
         unit: Array = U[:, norms > 0] / norms[norms > 0]
@@ -100,7 +102,7 @@ class SearchOracle:
     def _ascend(self, V: Array, U: Array, n_steps: int) -> tuple[Array, Array]:
         """Ascent with a step per column; the output direction is the one the seed prefers."""
         single = V.shape[1] == 1
-        correlations = V.T @ np.maximum(self.rows.forward(U), 0.0)  # (C, k)
+        correlations = self._correlations(V, U)
         S = correlations / np.maximum(np.linalg.norm(correlations, axis=0), 1e-300)
         values, S, G = self._value_and_gradient(V, U, S, single)
         steps = np.full(U.shape[1], 0.5)
@@ -125,16 +127,41 @@ class SearchOracle:
     def _value_and_gradient(
         self, V: Array, U: Array, S: Array, single: bool
     ) -> tuple[Array, Array, Array]:
-        Z = self.rows.forward(U)
-        H = np.maximum(Z, 0.0)
-        correlations = V.T @ H  # (C, k)
+        """Values, preferred output directions (C, k) and gradients at the columns of U (d, k).
+
+        With one output the output direction is a sign that stays; with several, the gradient
+        belongs to the direction that comes out.
+        """
+        correlations, G = np.zeros_like(S), np.zeros_like(U)
+        for part, rows in self.rows.parts:
+            Z = rows.forward(U, out=self._workspace(rows.n, U.shape[1]))
+            on = Z > 0
+            Z *= on
+            correlations += V[part].T @ Z
+            if single:
+                G += rows.adjoint(np.multiply(on, V[part], out=Z))
         if single:
-            values = S[0] * correlations[0]
-        else:
-            values = np.linalg.norm(correlations, axis=0)
-            S = correlations / np.maximum(values, 1e-300)
-        G = self.rows.adjoint((Z > 0) * (V @ S))
+            return S[0] * correlations[0], S, S[0] * G
+        values = np.linalg.norm(correlations, axis=0)
+        S = correlations / np.maximum(values, 1e-300)
+        for part, rows in self.rows.parts:
+            Z = rows.forward(U, out=self._workspace(rows.n, U.shape[1]))
+            G += rows.adjoint(np.multiply(Z > 0, V[part] @ S, out=Z))
         return values, S, G
+
+    def _workspace(self, n: int, k: int) -> Array:
+        """One array for all calls: fresh memory costs more than the products."""
+        if self._memory.size < n * k:
+            self._memory = np.empty(n * k)
+        workspace: Array = self._memory[: n * k].reshape(n, k)
+        return workspace
+
+    def _correlations(self, V: Array, U: Array) -> Array:
+        """``V' relu(X U)`` (C, k)."""
+        total = np.zeros((V.shape[1], U.shape[1]))
+        for part, rows in self.rows.parts:
+            total += V[part].T @ np.maximum(rows.forward(U), 0.0)
+        return total
 
     def _polished(self, V: Array, rough: Candidates, count: int) -> Candidates:
         """Exact local maxima of the best candidates, until enough of them exceed the threshold.

@@ -16,8 +16,8 @@ class Rows(Protocol):
     n: int
     d: int
 
-    def forward(self, U: Array) -> Array:
-        """X U for hidden weights U (d, m): the pre-activations (n, m)."""
+    def forward(self, U: Array, out: Array | None = None) -> Array:
+        """X U for hidden weights U (d, m): the pre-activations (n, m), in ``out`` where given."""
 
     def adjoint(self, R: Array) -> Array:
         """X' R for row-aligned R (n, m): a neuron-sized array (d, m)."""

@@ -40,10 +40,14 @@ class MemoryRows:
         self.n = int(self.X.shape[0])
         self.d = int(self.X.shape[1]) + int(hidden_bias)
 
-    def forward(self, U: Array) -> Array:
-        Z: Array = np.empty((self.n, U.shape[1]), dtype=self.dtype)
+    def forward(self, U: Array, out: Array | None = None) -> Array:
+        Z: Array = np.empty((self.n, U.shape[1]), dtype=self.dtype) if out is None else out
+        weights = U[:-1] if self.hidden_bias else U
         for part, X in self._blocks():
-            Z[part] = X @ (U[:-1] if self.hidden_bias else U)
+            if isinstance(X, np.ndarray) and Z.dtype == U.dtype:
+                np.matmul(X, weights, out=Z[part])
+            else:
+                Z[part] = X @ weights
         if self.hidden_bias:
             Z += U[-1]
         return Z
@@ -63,7 +67,7 @@ class MemoryRows:
 
     @cached_property
     def parts(self) -> list[Part]:
-        if self.n <= 2 * PART_ROWS:
+        if self.n <= PART_ROWS:
             return [(slice(0, self.n), self)]
         return [
             (s, MemoryRows(self.X[s], self.hidden_bias, self.dtype.type)) for s in slices(self.n)

@@ -126,8 +126,8 @@ class ColumnGeneration:
         try:
             if start.count or not self.problem.loss.smooth:
                 self._set(self.master.improve(self.neurons, self.clock.over))
-            if start.count == 0 and self.explorer is not None:
-                self._start_wide(start)
+            if start.count == 0 and self.explorer is not None and self._start_wide(start):
+                return Status.INTERRUPTED
             return self._rounds()
         except KeyboardInterrupt:
             return Status.INTERRUPTED
@@ -135,8 +135,8 @@ class ColumnGeneration:
     def _rounds(self) -> Status:
         refined, idle = False, 0
         for _ in range(self.limits.max_rounds):
-            if self.exploring and self._gap_is_open():
-                self._explore()
+            if self.exploring and self._gap_is_open() and self._explore():
+                return Status.INTERRUPTED
             found, certificate = self._price()
             if self._announce(certificate):
                 return Status.INTERRUPTED
@@ -167,27 +167,41 @@ class ColumnGeneration:
                 refined = refined or self._refine()
         return Status.ITERATION_LIMIT
 
-    def _start_wide(self, empty: Neurons) -> None:
-        """Begin with a wide random network, unless the penalty is so large that few neurons do."""
-        assert self.explorer is not None
-        found, _ = self.oracles[0].price(self.problem.feasible_direction(self.V), 1)
-        small = self.problem.beta < WIDE_START_BELOW * found.best
-        if small and self.limits.max_neurons is None:
-            started = self.explorer.start(empty, self.V, self.clock.over)
-            if objective(self.problem, self.unit, started[0]) < self.value:
-                self._set(started)
+    def _start_wide(self, empty: Neurons) -> bool:
+        """Begin with a wide random network, unless the penalty is so large that few neurons do.
 
-    def _explore(self) -> None:
-        """Steps of exploration while they pay; the certificate's rounds come between."""
+        Returns whether a callback wants to stop.
+        """
+        assert self.explorer is not None
+        found, certificate = self._price()
+        small = self.problem.beta < WIDE_START_BELOW * found.best
+        if not small or self.limits.max_neurons is not None:
+            return False
+        if self._announce(certificate):
+            return True
+        started = self.explorer.start(empty, self.V, self.clock.over)
+        if objective(self.problem, self.unit, started[0]) < self.value:
+            self._set(started)
+        return self._announce(replace(certificate, objective=self.best_value))
+
+    def _explore(self) -> bool:
+        """Steps of exploration while they pay; the certificate's rounds come between.
+
+        Returns whether a callback wants to stop.
+        """
+        assert self.certificate is not None
         if self.explorer is None or self.limits.max_neurons is not None:
-            return
+            return False
         before = self.value
         for _ in range(EXPLORATION_STEPS):
             if self.clock.over():
-                return
+                return False
             self._set(self.explorer.step(self.neurons, self.V, self.clock.over))
+            if self._announce(replace(self.certificate, objective=self.best_value)):
+                return True
         paid = before - self.value
         self.exploring = paid > EXPLORATION_PAYS * self.limits.tol * abs(self.value)
+        return False
 
     def _gap_is_open(self) -> bool:
         return self.certificate is not None and self.certificate.relative_gap > self.limits.tol

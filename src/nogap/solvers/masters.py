@@ -39,8 +39,8 @@ class Master(Protocol):
 class FreeMaster:
     """Neurons move freely: sizes, then all weights together, then Newton steps on kinks."""
 
-    def __init__(self, problem: Problem, unit: Unit) -> None:
-        self.problem, self.unit = problem, unit
+    def __init__(self, problem: Problem, unit: Unit, slide_steps: int = SLIDE_STEPS) -> None:
+        self.problem, self.unit, self.slide_steps = problem, unit, slide_steps
         large = problem.rows.n * problem.rows.d >= SINGLE_PRECISION_ENTRIES
         self.single = large and problem.fits_single_precision
         self.rivals: Neurons | None = None
@@ -55,7 +55,9 @@ class FreeMaster:
         self, old: Neurons, V: Array, start: Neurons, should_stop: ShouldStop
     ) -> tuple[Neurons, Array]:
         """Descend from ``start`` and re-fit; the old neurons where that is not better."""
-        slid = slide(self.problem, self.unit, start, SLIDE_STEPS, should_stop, single=self.single)
+        slid = slide(
+            self.problem, self.unit, start, self.slide_steps, should_stop, single=self.single
+        )
         return self._best(old, V, slid)
 
     def settle(self, neurons: Neurons) -> tuple[Neurons, Array]:

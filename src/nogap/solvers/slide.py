@@ -63,6 +63,9 @@ class _WeightDecay:
         self.problem, self.unit, self.gate = problem, unit, neurons.gate
         self.m = neurons.count
         self.beta = problem.Y.dtype.type(problem.beta)
+        # one array for all parts and all calls: fresh memory costs more than the products
+        most = max(piece.rows.n for _, piece in problem.parts)
+        self.workspace = np.empty((most, self.m), dtype=problem.Y.dtype)
 
     def __call__(self, x: Array) -> tuple[float, Array]:
         problem, m, C = self.problem, self.m, self.problem.n_outputs
@@ -75,7 +78,7 @@ class _WeightDecay:
         weights = x[:-C].astype(np.float64)
         value = 0.5 * problem.beta * float(weights @ weights)
         for part, piece in problem.parts:
-            Z = piece.rows.forward(U)
+            Z = piece.rows.forward(U, out=self.workspace[: piece.rows.n])
             mask = self.unit.mask(Z, self.gate, part)
             Z *= mask
             F = Z @ A + x[-C:]
