@@ -17,7 +17,7 @@ from scipy.optimize import minimize_scalar
 
 from nogap._typing import Array
 from nogap.losses import Loss
-from nogap.rows import Rows
+from nogap.rows import MemoryRows, Rows
 
 EPS = float(np.finfo(np.float64).eps)
 SINGLE_SAFE = (1e-15, 1e15)  # figures whose squares, and sums of those, float32 holds
@@ -74,6 +74,20 @@ class Problem:
             (s, replace(self, rows=rows, Y=self.Y[s], weights=self.weights[s]))
             for s, rows in self.rows.parts
         ]
+
+    def sampled(self, rng: np.random.Generator, count: int) -> Problem:
+        """The problem on that many random rows, with its share of the penalty; itself if small."""
+        n = self.rows.n
+        if n <= 2 * count:
+            return self
+        index = np.sort(rng.choice(n, size=count, replace=False))
+        return replace(
+            self,
+            rows=MemoryRows(self.rows.take(index)),
+            Y=self.Y[index],
+            weights=self.weights[index],
+            beta=self.beta * count / n,
+        )
 
     @property
     def n_outputs(self) -> int:

@@ -8,11 +8,14 @@ from nogap._typing import Array
 from nogap.certificate import Correlation
 from nogap.oracles.base import Candidates, distinct, empty
 from nogap.oracles.polish import polish
-from nogap.rows import Rows
+from nogap.rows import MemoryRows, Rows
 
 ASCENT_STEPS = 40
 ROUGH_MARGIN = 1.0 + 1e-4  # a candidate counts as better than beta from here on
 ALWAYS_POLISHED = 4
+SAMPLE_ROWS = 20_000
+LAST_STEPS = 10  # of the ascent on all rows, after one on a sample
+POLISHED_ROWS = 40_000  # beyond, the kink of a single row is too slight to stop an ascent
 DISTURBANCE = (0.2, 1.0)  # size of the noise added to an active direction of norm 1
 GROW, SHRINK = 1.6, 0.4  # step per candidate, after a success and after a failure
 
@@ -62,7 +65,14 @@ class SearchOracle:
         """Distinct candidates after so many steps of ascent, without polish."""
         if not np.any(V):
             return empty(self.rows.d)
-        U, values = self._ascend(V, self._seeds(V, starts), steps)
+        if self.rows.n <= 2 * SAMPLE_ROWS:
+            U, values = self._ascend(V, self._seeds(V, starts), steps)
+            return distinct(Candidates.ungated(U.T, values), count, tolerance=1e-2)
+        # most of the way on a sample, where the best are found; the last steps on all rows
+        index = np.sort(self.rng.choice(self.rows.n, size=SAMPLE_ROWS, replace=False))
+        sample = SearchOracle(MemoryRows(self.rows.take(index)), self.rng, self.n_seeds)
+        found = sample.rough(V[index], starts, steps, count)
+        U, values = self._ascend(V, found.directions.T.copy(), LAST_STEPS)
         return distinct(Candidates.ungated(U.T, values), count, tolerance=1e-2)
 
     def _largest(self, V: Array, starts: Array | None) -> float:
@@ -169,6 +179,8 @@ class SearchOracle:
         When the rough values exceed it already, a few are polished for the certificate's sake; the
         descent that follows moves the others to their maxima anyway.
         """
+        if self.rows.n > POLISHED_ROWS:
+            return distinct(rough, count)
         enough = int(np.sum(rough.values > self.threshold * ROUGH_MARGIN)) >= count
         directions, values = rough.directions.copy(), rough.values.copy()
         for k in range(rough.values.size):

@@ -23,8 +23,10 @@ from nogap.units import Unit
 
 ShouldStop = Callable[[], bool]
 
-WIDTH = 200  # neurons of the wide start
-WIDE_STEPS = 400
+WIDTHS = (200, 400)  # neurons of the wide start, for small and for large data
+LARGE = 20_000  # entries of X
+SAMPLE_ROWS = 4_000  # the start is rough: so many rows do for it
+WIDE_STEPS = 150
 SHORT_ASCENT = 15
 NEWCOMER_SIZE = 0.05  # of the median size
 
@@ -59,8 +61,8 @@ class Explorer:
         A network much wider than the optimum has few bad local minima, and a few hundred float32
         steps of it cost less than the rounds of pricing that would find the same neurons.
         """
-        d, C = self.problem.rows.d, self.problem.n_outputs
-        width = min(WIDTH, 4 * self.problem.rows.n)
+        n, d, C = self.problem.rows.n, self.problem.rows.d, self.problem.n_outputs
+        width = min(WIDTHS[n * d >= LARGE], 4 * n)
         total = float(self.problem.rows.squared_norms().sum()) + 1e-300
         scale = float(np.linalg.norm(V)) / np.sqrt(total)
         wide = Neurons(
@@ -71,7 +73,8 @@ class Explorer:
             np.zeros(width, dtype=np.intp),
         )
         single = self.problem.fits_single_precision
-        slid = slide(self.problem, self.unit, wide, WIDE_STEPS, should_stop, single=single)
+        sample = self.problem.sampled(self.rng, SAMPLE_ROWS)
+        slid = slide(sample, self.unit, wide, WIDE_STEPS, should_stop, single=single)
         return self.master.settle(slid)
 
     def step(self, neurons: Neurons, V: Array, should_stop: ShouldStop) -> tuple[Neurons, Array]:
