@@ -12,8 +12,11 @@ import numpy as np
 import scipy.sparse as sp
 
 from nogap._typing import AnyArray, Array
+from nogap.rows.base import RowSource, slices
 
 LARGEST = 1e100  # sums of squares of larger figures, and products of such sums, overflow
+
+CHECKED = 100_000  # rows (or entries of sparse data) that are looked at at once
 
 
 def as_array(value: Any, name: str) -> AnyArray:
@@ -67,6 +70,8 @@ def check_matrix(
         M = sparse.csr_array(X)
         values = numbers(M.data, name)
         M = sparse.csr_array((values, M.indices, M.indptr), shape=M.shape)
+    elif _stays_as_it_is(X):
+        M = values = X
     else:
         M = values = numbers(X, name)
     if M.ndim != 2:
@@ -76,15 +81,22 @@ def check_matrix(
         raise ValueError(f"{name} is empty: its shape is {M.shape}")
     if columns is not None and M.shape[1] != columns:
         raise ValueError(f"{name} has {M.shape[1]} columns where {columns} are expected")
-    if not np.all(usable(values, largest)):
+    if not all(np.all(usable(values[s], largest)) for s in slices(values.shape[0], CHECKED)):
         row, column, value = _first_bad(M, largest)
         raise ValueError(f"{name} holds {value} in row {row}, column {column}; {remedy(value)}")
     return M
 
 
+def _stays_as_it_is(X: Any) -> bool:
+    """Data on disk, and float32 data, which are likely to be large, are not copied."""
+    if isinstance(X, np.ndarray):
+        return X.dtype == np.float32 or (isinstance(X, np.memmap) and X.dtype.kind in "fiu")
+    return isinstance(X, RowSource)
+
+
 def usable(values: Array, largest: float = LARGEST) -> AnyArray:
     """Which values are finite and not too large to be squared and multiplied."""
-    within: AnyArray = np.abs(values) <= largest
+    within: AnyArray = np.abs(values) <= np.float64(largest)
     return within
 
 
@@ -101,8 +113,12 @@ def _first_bad(M: Any, largest: float) -> tuple[int, int, float]:
         entries = M.tocoo()
         k = int(np.argmax(~usable(entries.data, largest)))
         return int(entries.row[k]), int(entries.col[k]), float(entries.data[k])
-    row, column = np.argwhere(~usable(M, largest))[0]
-    return int(row), int(column), float(M[row, column])
+    for part in slices(M.shape[0], CHECKED):
+        wrong = np.argwhere(~usable(M[part], largest))
+        if wrong.size:
+            row, column = wrong[0]
+            return part.start + int(row), int(column), float(M[part][row, column])
+    raise AssertionError("called for a matrix without a bad entry")
 
 
 def check_rows_match(n: int, Y: AnyArray, name: str = "y") -> None:

@@ -11,6 +11,7 @@ from nogap import storage
 from nogap._typing import Array, ArrayLike
 from nogap._validation import check_beta, check_matrix, check_rows_match, check_weights, numbers
 from nogap.losses import Loss, get_loss
+from nogap.rows.base import slices
 
 FORMAT = "nogap-network"
 
@@ -112,6 +113,9 @@ class Network:
     def features(self, X: Any) -> Array:
         """Hidden layer at X (n, d): activations (n, m)."""
         X = check_matrix(X, columns=self.n_features_in)
+        return self._layer(X[0 : X.shape[0]])  # rows on disk are read here
+
+    def _layer(self, X: Any) -> Array:
         Z = np.asarray(X @ self.hidden_weights.T)
         if self.hidden_bias is not None:
             Z += self.hidden_bias
@@ -126,7 +130,10 @@ class Network:
 
     def decision(self, X: Any) -> Array:
         """Outputs (n, C), whatever C is."""
-        F: Array = self.features(X) @ self.output_weights + self.intercept
+        X = check_matrix(X, columns=self.n_features_in)
+        F: Array = np.empty((X.shape[0], self.n_outputs))
+        for part in slices(X.shape[0]):
+            F[part] = self._layer(X[part]) @ self.output_weights + self.intercept
         return F
 
     def predict(self, X: Any) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -49,9 +50,15 @@ class Oracle(Protocol):
     complete : bool
         It leaves out no neuron of the program that is solved: what it says of the dual correlation
         is a bound *for that program* (``Correlation.kind`` says what it is for the network).
+    should_stop : callable
+        Asked now and then while pricing; True ends it with what there is.
+    cut_short : bool
+        The last answer came too early to estimate the dual correlation.
     """
 
     complete: bool
+    should_stop: Callable[[], bool]
+    cut_short: bool
 
     def price(
         self, V: Array, count: int, starts: Array | None = None
@@ -60,6 +67,11 @@ class Oracle(Protocol):
 
         ``starts`` (m, d) are the directions of the active neurons.
         """
+
+
+def never() -> bool:
+    """The ``should_stop`` of an oracle that nobody hurries."""
+    return False
 
 
 def empty(d: int) -> Candidates:

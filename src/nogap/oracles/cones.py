@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from nogap._typing import Array, BoolArray, IntArray
 from nogap.certificate import Correlation
-from nogap.oracles.base import Candidates, distinct, empty
+from nogap.oracles.base import Candidates, distinct, empty, never
 from nogap.oracles.polish import polish
 from nogap.oracles.zonotope import nearest
 from nogap.patterns._lines import distinct_lines
@@ -58,8 +59,10 @@ class ConeOracle:
     """
 
     complete = True
+    cut_short = False
 
     def __init__(self, rows: Rows, precision: float = 1e-10, max_cones: int = 1_000_000) -> None:
+        self.should_stop: Callable[[], bool] = never
         X = rows.take(np.arange(rows.n))
         # a power of two that keeps squares within range
         self.size = float(np.ldexp(1.0, int(np.frexp(np.abs(X).max())[1])))
@@ -152,7 +155,7 @@ class _Search:
         cones = orthants @ _rotation(self.r)
         heap = [(-np.inf, 0, _Batch(cones, nothing, np.flatnonzero(self.weights), np.inf))]
         seen = 0
-        while heap and seen < self.oracle.max_cones:
+        while heap and seen < self.oracle.max_cones and not self.oracle.should_stop():
             _, _, batch = heapq.heappop(heap)
             if batch.bound <= self._enough():
                 self.dropped = max(self.dropped, batch.bound)

@@ -10,11 +10,13 @@ convex problem.  S may run over any set that holds all patterns of the positive 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from nogap._typing import Array, BoolArray
 from nogap.certificate import Correlation
-from nogap.oracles.base import Candidates, distinct, empty
+from nogap.oracles.base import Candidates, distinct, empty, never
 from nogap.oracles.box_distance import sweep
 from nogap.oracles.zonotope import nearest
 from nogap.patterns import enumerate_patterns
@@ -39,10 +41,12 @@ class ExactOracle:
     """
 
     complete = True
+    cut_short = False
 
     def __init__(
         self, rows: Rows, max_patterns: int | None = None, precision: float = 1e-10
     ) -> None:
+        self.should_stop: Callable[[], bool] = never
         self.X = rows.take(np.arange(rows.n))
         self.max_patterns = max_patterns
         self.precision = precision

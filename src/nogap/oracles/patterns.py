@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from nogap._typing import Array, BoolArray, IntArray
 from nogap.certificate import Correlation, Kind
-from nogap.oracles.base import Candidates, distinct, empty
+from nogap.oracles.base import Candidates, distinct, empty, never
 from nogap.oracles.box_distance import active_signs, cone_projection, sweep
 from nogap.oracles.exact import merging_allowance
 from nogap.problem import EPS
@@ -32,8 +34,10 @@ class PatternOracle:
     """
 
     complete = True
+    cut_short = False
 
     def __init__(self, rows: Rows, patterns: BoolArray, kind: Kind = "search") -> None:
+        self.should_stop: Callable[[], bool] = never
         self.X = rows.take(np.arange(rows.n))
         self.patterns, self.kind = patterns, kind
 
@@ -118,8 +122,10 @@ class GatedOracle:
     """
 
     complete = True
+    cut_short = False
 
     def __init__(self, rows: Rows, patterns: BoolArray) -> None:
+        self.should_stop: Callable[[], bool] = never
         self.rows, self.patterns = rows, patterns
 
     def price(

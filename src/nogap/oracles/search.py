@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from nogap._typing import Array
 from nogap.certificate import Correlation
-from nogap.oracles.base import Candidates, distinct, empty
+from nogap.oracles.base import Candidates, distinct, empty, never
 from nogap.oracles.polish import polish
 from nogap.rows import MemoryRows, Rows
 
 ASCENT_STEPS = 40
 ROUGH_MARGIN = 1.0 + 1e-4  # a candidate counts as better than beta from here on
 ALWAYS_POLISHED = 4
+FEWEST_POLISHED = 10  # that make an estimate, where they do not exceed the threshold
 SAMPLE_ROWS = 20_000
 LAST_STEPS = 10  # of the ascent on all rows, after one on a sample
 POLISHED_ROWS = 40_000  # beyond, the kink of a single row is too slight to stop an ascent
@@ -43,6 +46,8 @@ class SearchOracle:
         n_seeds: int = 50,
         threshold: float = np.inf,
     ) -> None:
+        self.should_stop: Callable[[], bool] = never
+        self.cut_short = False
         self.rows = rows
         self.rng = rng
         self.n_seeds = n_seeds
@@ -55,6 +60,7 @@ class SearchOracle:
     ) -> tuple[Candidates, Correlation]:
         """Up to ``count`` distinct local maximisers of ``||V' relu(X u)||``, best first."""
         rough = self.rough(V, starts, ASCENT_STEPS, max(2 * count, 10))
+        self.cut_short = self.should_stop()
         if rough.values.size == 0:
             return rough, Correlation(0.0, "exact")
         found = self._polished(V, rough, count)
@@ -71,6 +77,7 @@ class SearchOracle:
         # most of the way on a sample, where the best are found; the last steps on all rows
         index = np.sort(self.rng.choice(self.rows.n, size=SAMPLE_ROWS, replace=False))
         sample = SearchOracle(MemoryRows(self.rows.take(index)), self.rng, self.n_seeds)
+        sample.should_stop = self.should_stop
         found = sample.rough(V[index], starts, steps, count)
         U, values = self._ascend(V, found.directions.T.copy(), LAST_STEPS)
         return distinct(Candidates.ungated(U.T, values), count, tolerance=1e-2)
@@ -120,7 +127,7 @@ class SearchOracle:
             tangent = G - U * np.sum(U * G, axis=0)
             sizes = np.linalg.norm(tangent, axis=0)
             moving = (sizes > 1e-12 * (1 + np.abs(values))) & (steps > 1e-5)
-            if not moving.any():
+            if not moving.any() or self.should_stop():
                 break
             trial = U[:, moving] + steps[moving] * tangent[:, moving] / sizes[moving]
             trial /= np.linalg.norm(trial, axis=0)
@@ -184,7 +191,10 @@ class SearchOracle:
         enough = int(np.sum(rough.values > self.threshold * ROUGH_MARGIN)) >= count
         directions, values = rough.directions.copy(), rough.values.copy()
         for k in range(rough.values.size):
-            if enough and k >= ALWAYS_POLISHED:
+            if k >= ALWAYS_POLISHED and enough:
+                break
+            if k >= ALWAYS_POLISHED and self.should_stop():
+                self.cut_short = k < FEWEST_POLISHED
                 break
             directions[k], values[k] = self._polish(V, rough.directions[k])
             enough = enough or int(np.sum(values > self.threshold * ROUGH_MARGIN)) >= count

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Protocol, TypeAlias
+
+import numpy as np
 
 from nogap._typing import AnyArray, Array
 
 # Products over blocks of this many rows stay in the cache: several times as fast as over 10,000.
 PART_ROWS = 1024
+
+
+class RowSource(ABC):
+    """A matrix that is not in memory: it knows its shape, and reads the rows that it is asked for.
+
+    Attributes
+    ----------
+    shape : (n, d)
+    """
+
+    shape: tuple[int, int]
+    ndim = 2
+    dtype = np.dtype(np.float64)
+
+    @abstractmethod
+    def __getitem__(self, index: slice | AnyArray) -> Array:
+        """Rows (k, d) in float64, of a slice or of an array of positions."""
 
 
 class Rows(Protocol):

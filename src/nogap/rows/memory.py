@@ -10,7 +10,20 @@ import numpy as np
 import scipy.sparse as sp
 
 from nogap._typing import AnyArray, Array
-from nogap.rows.base import PART_ROWS, Part, slices
+from nogap.rows.base import PART_ROWS, Part, RowSource, slices
+
+SMALL = 2_000_000  # entries up to which float32 data are converted once and not at each product
+
+
+class _Window(RowSource):
+    """Some consecutive rows of another source."""
+
+    def __init__(self, source: RowSource, part: slice) -> None:
+        self.source, self.part = source, part
+        self.shape = (part.stop - part.start, source.shape[1])
+
+    def __getitem__(self, index: slice | AnyArray) -> Array:
+        return self.source[np.arange(self.part.start, self.part.stop)[index]]
 
 
 class MemoryRows:
@@ -30,13 +43,15 @@ class MemoryRows:
 
     def __init__(self, X: Any, hidden_bias: bool = False, dtype: type = np.float64) -> None:
         sparse: bool = sp.issparse(X)  # kept apart: SciPy's stubs would narrow X
-        self.X: Any = X if sparse else np.asanyarray(X)
-        if self.X.dtype not in (np.float32, np.float64):
-            self.X = self.X.astype(np.float64)
-        if not sparse and not self.X.flags.forc:
-            self.X = np.ascontiguousarray(self.X)
         self.hidden_bias = hidden_bias
         self.dtype = np.dtype(dtype)
+        self.on_disk = isinstance(X, np.memmap | RowSource)
+        self.X: Any = X if sparse or self.on_disk else np.asarray(X)
+        single = self.X.dtype == np.float32
+        if not self.on_disk and not (single and self.X.shape[0] * self.X.shape[1] > SMALL):
+            self.X = self.X.astype(self.dtype, copy=False)
+            if not sparse and not self.X.flags.forc:
+                self.X = np.ascontiguousarray(self.X)
         self.n = int(self.X.shape[0])
         self.d = int(self.X.shape[1]) + int(hidden_bias)
 
@@ -69,6 +84,9 @@ class MemoryRows:
     def parts(self) -> list[Part]:
         if self.n <= PART_ROWS:
             return [(slice(0, self.n), self)]
+        if isinstance(self.X, RowSource):
+            windows = [(s, _Window(self.X, s)) for s in slices(self.n)]
+            return [(s, MemoryRows(w, self.hidden_bias, self.dtype.type)) for s, w in windows]
         return [
             (s, MemoryRows(self.X[s], self.hidden_bias, self.dtype.type)) for s in slices(self.n)
         ]
@@ -86,15 +104,11 @@ class MemoryRows:
 
     def in_single_precision(self) -> MemoryRows:
         """In float32: a copy of data in memory, none of data in a file."""
-        mapped = isinstance(self.X, np.memmap)
-        return MemoryRows(
-            self.X if mapped else self.X.astype(np.float32, copy=False),
-            self.hidden_bias,
-            np.float32,
-        )
+        X = self.X if self.on_disk else self.X.astype(np.float32, copy=False)
+        return MemoryRows(X, self.hidden_bias, np.float32)
 
     def _blocks(self) -> Iterable[tuple[slice, Any]]:
         """The data in the dtype of the products: all at once, or by blocks that are converted."""
-        if self.X.dtype == self.dtype:
+        if self.X.dtype == self.dtype and not isinstance(self.X, RowSource):
             return [(slice(0, self.n), self.X)]
         return ((s, self.X[s].astype(self.dtype)) for s in slices(self.n))

@@ -28,6 +28,7 @@ WIDE_START_BELOW = 0.3  # of beta_max
 EXPLORATION_STEPS = 4
 EXPLORATION_PAYS = 0.1  # of the tolerance: decrease of those steps below which they end
 MOST_IDLE_ROUNDS = 50
+RESERVE = (0.15, 0.3)  # least and most of max_time that is kept for the last pricing
 SAME_DIRECTION = 1e-12  # squared distance below which a candidate repeats an active neuron
 
 
@@ -53,11 +54,20 @@ class Outcome:
 
 
 class Clock:
-    """Seconds since the start, and whether the run has to end (time is over, or Ctrl-C)."""
+    """Seconds since the start, and whether the run has to end (time is over, or Ctrl-C).
+
+    Attributes
+    ----------
+    reserve : float
+        Seconds that are kept for the last pricing, so that the certificate speaks of the network
+        that is returned.
+    """
 
     def __init__(self, max_time: float | None) -> None:
         self.start = time.perf_counter()
         self.max_time = max_time
+        self.reserve = 0.0
+        self.keep(0.0)
         self.interrupt = InterruptRequest()
 
     @property
@@ -65,8 +75,21 @@ class Clock:
         return time.perf_counter() - self.start
 
     def over(self) -> bool:
-        late = self.max_time is not None and self.elapsed >= self.max_time
-        return late or self.interrupt.pending
+        """Whether improving the network has to end."""
+        return self._past(self.reserve) or self.interrupt.pending
+
+    def late(self) -> bool:
+        """Whether everything has to end."""
+        return self._past(0.0) or self.interrupt.pending
+
+    def _past(self, reserve: float) -> bool:
+        return self.max_time is not None and self.elapsed >= self.max_time - reserve
+
+    def keep(self, seconds: float) -> None:
+        """Keep as much for the last pricing, within bounds that are shares of the whole."""
+        if self.max_time is not None:
+            least, most = (share * self.max_time for share in RESERVE)
+            self.reserve = min(max(1.2 * seconds, least), most)
 
 
 class ColumnGeneration:
@@ -101,6 +124,8 @@ class ColumnGeneration:
         self.problem, self.unit, self.master = problem, unit, master
         self.oracles, self.limits, self.callbacks = list(oracles), limits, list(callbacks)
         self.clock = Clock(limits.max_time)
+        for oracle in self.oracles:
+            oracle.should_stop = self.clock.late
         self.history: list[Record] = []
         self.strongest: Certificate | None = None  # of the oracles that leave no neuron out
 
@@ -196,12 +221,18 @@ class ColumnGeneration:
         for _ in range(EXPLORATION_STEPS):
             if self.clock.over():
                 return False
+            last = self.value
             self._set(self.explorer.step(self.neurons, self.V, self.clock.over))
             if self._announce(replace(self.certificate, objective=self.best_value)):
                 return True
-        paid = before - self.value
-        self.exploring = paid > EXPLORATION_PAYS * self.limits.tol * abs(self.value)
+            if not self._pays(last):
+                break
+        self.exploring = self._pays(before)
         return False
+
+    def _pays(self, before: float) -> bool:
+        """Whether the value has come down from ``before`` by enough to go on exploring."""
+        return before - self.value > EXPLORATION_PAYS * self.limits.tol * abs(self.value)
 
     def _gap_is_open(self) -> bool:
         return self.certificate is not None and self.certificate.relative_gap > self.limits.tol
@@ -232,9 +263,14 @@ class ColumnGeneration:
         return True
 
     def _price(self) -> tuple[Candidates, Certificate]:
-        oracle = self.oracles[self.level]
+        oracle, before = self.oracles[self.level], self.clock.elapsed
         V = self.problem.feasible_direction(self.V)
         found, correlation = oracle.price(V, self.limits.new_neurons, self.neurons.directions)
+        self.clock.keep(self.clock.elapsed - before)
+        if self.certificate is not None and oracle.cut_short:
+            # a search that was cut short would claim too much; an older bound stays what it is
+            self.certificate = replace(self.certificate, objective=self.best_value)
+            return found, self.certificate
         certificate = certificate_from_dual(self.problem, self.best_value, V, correlation)
         if oracle.complete:  # its bounds stay true, so the best of them is kept
             if self.strongest is not None:

@@ -24,6 +24,7 @@ REFINE_STEPS = 400
 SINGLE_PRECISION_ENTRIES = 5_000  # entries of X from which float32 descent is faster
 MOST_RIVALS = 300
 NEWTON_UNKNOWNS = 1_000  # most unknowns of a dense Newton system worth solving
+NEWTON_ENTRIES = 20_000_000  # most entries of its matrix before it is squared
 
 
 class Master(Protocol):
@@ -80,7 +81,8 @@ class FreeMaster:
 
     def _newton_pays(self, neurons: Neurons) -> bool:
         unknowns = neurons.count * self.problem.rows.d
-        return isinstance(self.unit, ReLU) and unknowns <= NEWTON_UNKNOWNS
+        small = unknowns <= NEWTON_UNKNOWNS and self.problem.rows.n * unknowns <= NEWTON_ENTRIES
+        return isinstance(self.unit, ReLU) and small
 
     def _best(self, old: Neurons, V: Array, moved: Neurons) -> tuple[Neurons, Array]:
         """Merge and re-fit what was moved; keep the old neurons if that is not better."""

@@ -1,0 +1,89 @@
+"""The regularisation path: the penalties, warm starts, certificates, limits."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+import numpy as np
+import pytest
+
+import nogap
+from nogap import path, train
+
+
+@pytest.fixture(scope="module")
+def data():
+    g = np.random.default_rng(0)
+    X = g.standard_normal((30, 3))
+    return X, np.maximum(X[:, 0], 0) - X[:, 1] + 0.1 * g.standard_normal(30)
+
+
+def test_from_the_empty_network_down_each_with_its_certificate(data):
+    X, y = data
+    largest = float(nogap.beta_max(X, y))
+    solutions = path(X, y, n_betas=6, smallest=1e-2, random_state=0)
+    betas = [solution.certificate.beta for solution in solutions]
+    np.testing.assert_allclose(betas, largest * np.geomspace(1, 1e-2, 6))
+    assert solutions[0].network.n_neurons == 0
+    assert all(s.certificate.relative_gap <= 1e-3 for s in solutions)
+    losses = [s.objective - s.certificate.beta * s.network.penalty() for s in solutions]
+    assert all(b <= a * (1 + 1e-3) for a, b in itertools.pairwise(losses))
+    for solution in solutions:
+        beta = solution.certificate.beta
+        assert solution.network.objective(X, y, beta=beta) == pytest.approx(solution.objective)
+        alone = train(X, y, beta=beta, random_state=0)
+        assert solution.objective == pytest.approx(alone.objective, rel=1e-3)
+
+
+def test_penalties_may_be_given_in_any_order_or_counted(data):
+    X, y = data
+    solutions = path(X, y, [0.5, 4.0, 1.0], random_state=0)
+    assert [s.certificate.beta for s in solutions] == [4.0, 1.0, 0.5]
+    assert len(path(X, y, 2, random_state=0)) == len(path(X, y, n_betas=2, random_state=0)) == 2
+
+
+@pytest.mark.parametrize("unit", ["relu", "gated", "linear"])
+@pytest.mark.parametrize("loss", ["squared", "logistic", "multinomial"])
+def test_units_and_losses(data, unit, loss):
+    X, y = data
+    y = {"squared": y, "logistic": np.sign(y), "multinomial": (y > 0) + 1 * (y > 1)}[loss]
+    options = {"loss": loss, "unit": unit, "fit_intercept": True, "hidden_bias": True}
+    solutions = path(X, y, n_betas=3, smallest=0.1, random_state=0, **options)
+    assert len(solutions) == 3
+    assert solutions[-1].network.n_neurons > 0
+
+
+def test_programs_over_patterns_have_paths_too(data):
+    X, y = data
+    for patterns in ("all", 20):
+        solutions = path(X[:12], y[:12], n_betas=3, smallest=0.1, patterns=patterns, random_state=0)
+        assert len(solutions) == 3
+
+
+def test_the_whole_path_has_a_time_limit():
+    g = np.random.default_rng(1)
+    X = g.standard_normal((400, 20))
+    start = time.perf_counter()
+    solutions = path(X, g.standard_normal(400), n_betas=40, max_time=1.0, random_state=0)
+    assert 1 <= len(solutions) < 40
+    assert time.perf_counter() - start < 5.0
+
+
+def test_what_a_path_refuses(data):
+    X, y = data
+    for wrong, words in (
+        ({"betas": [1.0, -1.0]}, "positive"),
+        ({"betas": []}, "list of penalties"),
+        ({"betas": [1.0], "n_betas": 2}, "leave n_betas out"),
+        ({"betas": 3, "n_betas": 2}, "once"),
+        ({"n_betas": 0}, "n_betas"),
+        ({"smallest": 2.0}, "between 0 and 1"),
+        ({"beta": 1.0}, "betas="),
+        ({"warm_start": None}, "warm_start"),
+        ({"betas": "many"}, "numeric"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            path(X, y, **wrong)
+    with pytest.raises(ValueError, match="no path"):
+        path(X, np.zeros(30))
