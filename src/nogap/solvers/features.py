@@ -14,7 +14,7 @@ from nogap.units import Unit
 
 FeaturePart: TypeAlias = tuple[slice, Problem, Array]
 
-KEPT_ENTRIES = 4_000_000  # features that are kept in any case; beyond, as many as the data have
+KEPT_ENTRIES = 4_000_000  # features that are kept in any case; beyond, a quarter of what the data have
 
 
 class Features:
@@ -30,7 +30,7 @@ class Features:
             (part, piece, neurons.features(piece, unit, part)) for part, piece in problem.parts
         )
         n, d = problem.rows.n, problem.rows.d
-        if n * neurons.count <= max(KEPT_ENTRIES, n * d):
+        if n * neurons.count <= max(KEPT_ENTRIES, n * d // 4):
             kept = list(self._parts())
             self._parts = lambda: kept
 
