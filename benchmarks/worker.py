@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +26,9 @@ def main() -> None:
     parser.add_argument("seconds", type=float)
     parser.add_argument("seed", type=int)
     arguments = parser.parse_args()
+
+    # a shell that starts a command in the background has it ignore Ctrl-C, which ends nogap's run
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def sink(point: Point) -> None:
         _say({"point": asdict(point)})

@@ -9,12 +9,17 @@ from nogap.patterns import max_pattern_count
 from nogap.rows import Rows
 
 CHEAP_PATTERNS = 20_000  # patterns of half the rows that are listed without being asked for
+FEW_PATTERNS = 12  # of half the rows
 CHEAP_ROWS = {1: 100_000, 2: 50_000, 3: 5_000, 4: 200, 5: 30}  # rows at which cones take a second
 
 
 def exact_oracle(rows: Rows, precision: float = 1e-10) -> Oracle:
-    """Cones of directions in up to five dimensions, otherwise a list of all patterns."""
-    if min(rows.n, rows.d) <= max(CHEAP_ROWS):
+    """Cones of directions in up to five dimensions, otherwise a list of all patterns.
+
+    So is a list where it is so short that each of its cells is solved at once.
+    """
+    few = max_pattern_count((rows.n + 1) // 2, min(rows.n, rows.d)) <= FEW_PATTERNS
+    if min(rows.n, rows.d) <= max(CHEAP_ROWS) and not few:
         return ConeOracle(rows, precision)
     return ExactOracle(rows, precision=precision)
 
