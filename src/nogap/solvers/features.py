@@ -14,7 +14,7 @@ from nogap.units import Unit
 
 FeaturePart: TypeAlias = tuple[slice, Problem, Array]
 
-KEPT_ENTRIES = 4_000_000  # features that are kept in any case; beyond, a quarter of what the data have
+KEPT_ENTRIES = 4_000_000  # features that are kept in any case; beyond, a quarter of the data
 
 
 class Features:
