@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -130,6 +130,17 @@ def certificate_from_dual(
         dual_correlation=correlation.value,
         beta=problem.beta,
     )
+
+
+def about(certificate: Certificate, objective: float) -> Certificate:
+    """The certificate for another network of the same problem, with that objective.
+
+    A lower bound holds for all networks; an estimate above the objective is known to be wrong.
+    """
+    bound = certificate.lower_bound
+    if not certificate.proved:
+        bound = min(bound, objective)
+    return replace(certificate, objective=objective, lower_bound=bound)
 
 
 def better(first: Certificate, second: Certificate) -> Certificate:

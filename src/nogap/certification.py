@@ -12,7 +12,7 @@ import numpy as np
 from nogap._threads import blas_threads
 from nogap._typing import Array, ArrayLike, RandomState
 from nogap._validation import as_float, check_optional_positive, generator, numbers
-from nogap.certificate import Certificate, better, certificate_from_dual
+from nogap.certificate import Certificate, about, better, certificate_from_dual
 from nogap.formulation import formulate, from_network
 from nogap.losses import Loss
 from nogap.network import Network
@@ -203,9 +203,7 @@ def _polished(
     limits = Limits(tol=POLISH_ABOVE, max_time=POLISH_SECONDS if max_time is None else max_time)
     plan = adaptive_plan(problem, ReLU(), limits, rng, exact=exact)
     outcome = plan.run_on(problem, []).run(start)
-    found = outcome.certificate
-    bound = found.lower_bound if found.proved else min(found.lower_bound, value)
-    return replace(found, objective=value, lower_bound=bound)
+    return about(outcome.certificate, value)
 
 
 def _closed_form(problem: Problem, network: Network, value: float, V: Array) -> Certificate:

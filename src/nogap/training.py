@@ -17,7 +17,7 @@ from nogap._validation import (
     check_positive,
     generator,
 )
-from nogap.certificate import Certificate
+from nogap.certificate import Certificate, about
 from nogap.certification import certify_dual
 from nogap.formulation import formulate, from_network, to_network
 from nogap.losses import Loss
@@ -143,7 +143,7 @@ def train(
     return Solution(
         network=network,
         objective=value,
-        certificate=replace(certificate, objective=value),
+        certificate=about(certificate, value),
         status=status,
         history=outcome.history,
         n_iter=len(outcome.history),

@@ -36,6 +36,8 @@ LEVELS = 6  # bisections of a batch before its rows are sorted again into decide
 BATCH = 64  # cones that share one list of undecided rows
 NARROW = 1e-14  # distance between unit generators below which a cone is a point
 DESCENT_SWEEPS = 3
+SMALL_CONE = 0.02  # distance between white unit generators
+MOST_BOTH_WAYS = 4
 EXACT = 1e-6
 CANCELLING = 100.0
 
@@ -206,7 +208,7 @@ class _Search:
             keep &= ~_narrow(cones)
             self.dropped = max(self.dropped, float(bounds[~keep].max(initial=0.0)))
             cones, T, bounds = cones[keep], T[keep], bounds[keep]
-            ended = self._settle_decided(batch, T, v)
+            ended = self._settle_decided(batch, cones, T, v)
             cones, T, bounds = cones[~ended], T[~ended], bounds[~ended]
             if cones.shape[0] == 0:
                 return []
@@ -215,17 +217,28 @@ class _Search:
             cones = _bisected(cones)
         return self._broken_up(batch, cones, T, bounds)
 
-    def _settle_decided(self, batch: _Batch, T: Array, v: Array) -> BoolArray:
-        """Cones on which the positive rows have one sign each: solved, and done with."""
+    def _settle_decided(self, batch: _Batch, cones: Array, T: Array, v: Array) -> BoolArray:
+        """Cones on which few positive lines are undecided, if any: solved, and done with.
+
+        On small cones a few lines that refuse to be decided, because the maximiser lies on them,
+        are taken both ways; no subset of the positive lines has more than the largest correlation.
+        """
         P = T[:, :, v > 0]
-        decided: BoolArray = ~np.any((P > 0).any(axis=1) & (P < 0).any(axis=1), axis=1)
+        mixed: BoolArray = np.any(P > 0, axis=1) & np.any(P < 0, axis=1)  # (N, p)
+        sizes = np.sqrt(_edges(cones).max(axis=(1, 2)))
+        most = np.where(sizes < SMALL_CONE, MOST_BOTH_WAYS, 0)
+        decided: BoolArray = mixed.sum(axis=1) <= most
+        pulling = batch.open[v > 0]
         for k in np.flatnonzero(decided):
             on = batch.on.copy()
             on[batch.open[T[k].sum(axis=0) > 0]] = True
-            key = np.packbits(on[self.positive]).tobytes()
-            if key not in self.settled:
-                self.settled[key] = self._solve(on)
-            self.dropped = max(self.dropped, self.settled[key])
+            both = pulling[mixed[k]]
+            for choice in itertools.product((False, True), repeat=both.size):
+                on[both] = choice
+                key = np.packbits(on[self.positive]).tobytes()
+                if key not in self.settled:
+                    self.settled[key] = self._solve(on)
+                self.dropped = max(self.dropped, self.settled[key])
         return decided
 
     def _solve(self, on: BoolArray) -> float:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from nogap._interrupt import InterruptRequest
 from nogap._typing import Array
-from nogap.certificate import Certificate, better, certificate_from_dual
+from nogap.certificate import Certificate, about, better, certificate_from_dual
 from nogap.oracles.base import Candidates, Oracle
 from nogap.problem import Problem
 from nogap.solution import Record, Status
@@ -207,7 +207,7 @@ class ColumnGeneration:
         started = self.explorer.start(empty, self.V, self.clock.over)
         if objective(self.problem, self.unit, started[0]) < self.value:
             self._set(started)
-        return self._announce(replace(certificate, objective=self.best_value))
+        return self._announce(about(certificate, self.best_value))
 
     def _explore(self) -> bool:
         """Steps of exploration while they pay; the certificate's rounds come between.
@@ -223,7 +223,7 @@ class ColumnGeneration:
                 return False
             last = self.value
             self._set(self.explorer.step(self.neurons, self.V, self.clock.over))
-            if self._announce(replace(self.certificate, objective=self.best_value)):
+            if self._announce(about(self.certificate, self.best_value)):
                 return True
             if not self._pays(last):
                 break
@@ -269,14 +269,14 @@ class ColumnGeneration:
         self.clock.keep(self.clock.elapsed - before)
         if self.certificate is not None and oracle.cut_short:
             # a search that was cut short would claim too much; an older bound stays what it is
-            self.certificate = replace(self.certificate, objective=self.best_value)
+            self.certificate = about(self.certificate, self.best_value)
             return found, self.certificate
         certificate = certificate_from_dual(self.problem, self.best_value, V, correlation)
         if oracle.complete:  # its bounds stay true, so the best of them is kept
             if self.strongest is not None:
                 certificate = better(certificate, self.strongest)
             self.strongest = certificate
-        self.certificate = replace(certificate, objective=self.best_value)
+        self.certificate = about(certificate, self.best_value)
         return found, self.certificate
 
     def _announce(self, certificate: Certificate) -> bool:
@@ -317,4 +317,4 @@ class ColumnGeneration:
         final = self.certificate
         if self.strongest is not None:
             final = better(final, self.strongest)
-        return replace(final, objective=self.best_value)
+        return about(final, self.best_value)
