@@ -204,10 +204,12 @@ class ColumnGeneration:
             return False
         if self._announce(certificate):
             return True
-        started = self.explorer.start(empty, self.V, self.clock.over)
-        if objective(self.problem, self.unit, started[0]) < self.value:
-            self._set(started)
-        return self._announce(about(certificate, self.best_value))
+        for started in self.explorer.start(empty, self.V, self.clock.over):
+            if objective(self.problem, self.unit, started[0]) < self.value:
+                self._set(started)
+            if self._announce(about(certificate, self.best_value)):
+                return True
+        return False
 
     def _explore(self) -> bool:
         """Steps of exploration while they pay; the certificate's rounds come between.

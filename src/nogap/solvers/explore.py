@@ -8,7 +8,7 @@ re-fit drops what was not needed.  Nothing is claimed here: certificates come fr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from nogap._typing import Array
 from nogap.oracles.search import SearchOracle
 from nogap.problem import Problem
 from nogap.solvers.masters import FreeMaster
-from nogap.solvers.neurons import Neurons, with_best_outputs
+from nogap.solvers.neurons import Neurons, outputs, with_best_outputs
 from nogap.solvers.slide import slide
 from nogap.units import Unit
 
@@ -26,7 +26,8 @@ ShouldStop = Callable[[], bool]
 WIDTHS = (200, 400)  # neurons of the wide start, for small and for large data
 LARGE = 20_000  # entries of X
 SAMPLE_ROWS = 4_000  # the start is rough: so many rows do for it
-WIDE_STEPS = 150
+FIRST_STEPS = (10, 30)  # after which the wide start shows how far it is
+WIDE_STEPS = 110
 SHORT_ASCENT = 15
 NEWCOMER_SIZE = 0.05  # of the median size
 
@@ -55,11 +56,14 @@ class Explorer:
         self.n_candidates = n_candidates
         self.oracle = SearchOracle(problem.rows, rng, n_candidates)
 
-    def start(self, empty: Neurons, V: Array, should_stop: ShouldStop) -> tuple[Neurons, Array]:
-        """A wide random network after a short descent; V (n, C) belongs to the empty network.
+    def start(
+        self, empty: Neurons, V: Array, should_stop: ShouldStop
+    ) -> Iterator[tuple[Neurons, Array]]:
+        """A wide random network after a few steps of descent, and after some more, settled.
 
-        A network much wider than the optimum has few bad local minima, and a few hundred float32
-        steps of it cost less than the rounds of pricing that would find the same neurons.
+        V (n, C) belongs to the empty network.  A network much wider than the optimum has few bad
+        local minima, and a hundred float32 steps of it cost less than the rounds of pricing that
+        would find the same neurons.
         """
         n, d, C = self.problem.rows.n, self.problem.rows.d, self.problem.n_outputs
         width = min(WIDTHS[n * d >= LARGE], 4 * n)
@@ -74,8 +78,11 @@ class Explorer:
         )
         single = self.problem.fits_single_precision
         sample = self.problem.sampled(self.rng, SAMPLE_ROWS)
-        slid = slide(sample, self.unit, wide, WIDE_STEPS, should_stop, single=single)
-        return self.master.settle(slid)
+        for steps in FIRST_STEPS:
+            wide = slide(sample, self.unit, wide, steps, should_stop, single=single)
+            yield wide, self.problem.dual_point(outputs(self.problem, self.unit, wide))
+        wide = slide(sample, self.unit, wide, WIDE_STEPS, should_stop, single=single)
+        yield self.master.settle(wide)
 
     def step(self, neurons: Neurons, V: Array, should_stop: ShouldStop) -> tuple[Neurons, Array]:
         """The neurons after a descent in company; the same ones if that did not help."""
