@@ -69,11 +69,14 @@ class Descent:
     """
 
     def __init__(self, B: Array, w: Array, lam: Array, c: Array) -> None:
-        self.B, self.w, self.lam = B, w, lam
+        # rows of norm 1: one smoothing for all of them is then a fair one
+        norms = np.linalg.norm(B, axis=1)
+        norms = np.where(norms > 0, norms, 1.0)
+        self.B, self.w, self.lam = B / norms[:, None], w * norms, lam
         self._set_residual(c)
-        figures = float(np.linalg.norm(c)) + float(w @ np.linalg.norm(B, axis=1))
+        figures = float(np.linalg.norm(c)) + float(self.w.sum())
         self.rounding = ROUNDING * figures
-        self.sharpness = _first_sharpness(B, self.z)
+        self.sharpness = _first_sharpness(self.B, self.z)
 
     def _set_residual(self, c: Array) -> None:
         self.r = c - (self.lam * self.w) @ self.B
