@@ -778,3 +778,14 @@ def test_beta_max_survives_a_pickle():
     value = beta_max([[-1.0], [2.0]], [1.0, 3.0])
     again = pickle.loads(pickle.dumps(value))
     assert (again, again.kind) == (value, value.kind)
+
+
+def test_a_search_that_samples_rows_does_not_overlook_the_few_that_matter():
+    """With one row of V that is not zero, a sample of the rows sees nothing: that proves nothing."""
+    X = np.random.default_rng(11).normal(size=(50_000, 2))
+    V = np.zeros((50_000, 1))
+    V[31_415] = 2.0
+    found, claim = SearchOracle(MemoryRows(X), np.random.default_rng(0), 10).price(V, 3)
+    assert claim.kind == "search"
+    assert claim.value == pytest.approx(2 * np.linalg.norm(X[31_415]), rel=1e-3)
+    assert found.best == pytest.approx(claim.value)

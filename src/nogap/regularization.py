@@ -26,8 +26,8 @@ class BetaMax(float):
 
     Attributes
     ----------
-    kind : {"exact", "search"}
-        "search": the true value may be larger; for the hinge loss with an intercept it may be
+    kind : {"exact", "bound", "search"}
+        "bound": the true value may be smaller. "search": the true value may be larger; for the hinge loss with an intercept it may be
         smaller, because the figure belongs to one of many dual points.
     """
 
@@ -105,4 +105,6 @@ def beta_max(
     found, correlation = oracle.price(V, 1)
     # with an intercept the hinge loss has many dual points there; this is one of them
     unique = problem.loss.smooth or not fit_intercept
-    return BetaMax(found.best, correlation.kind if unique else "search")
+    # a bound is what the network is surely empty from; otherwise the largest that was attained
+    value = correlation.value if correlation.kind == "bound" else found.best
+    return BetaMax(value, correlation.kind if unique else "search")

@@ -93,7 +93,7 @@ class Solution:
     status : Status
     history : list of Record
     n_iter : int
-        Rounds of the outer loop.
+        Rounds of the outer loop, exploration included: the length of ``history``.
     """
 
     network: Network

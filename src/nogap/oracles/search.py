@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nogap._typing import Array
+from nogap._typing import Array, IntArray
 from nogap.certificate import Correlation
 from nogap.oracles.base import Candidates, distinct, empty, never
 from nogap.oracles.polish import polish
@@ -59,10 +59,10 @@ class SearchOracle:
         self, V: Array, count: int, starts: Array | None = None
     ) -> tuple[Candidates, Correlation]:
         """Up to ``count`` distinct local maximisers of ``||V' relu(X u)||``, best first."""
+        if not np.any(V):
+            return empty(self.rows.d), Correlation(0.0, "exact")
         rough = self.rough(V, starts, ASCENT_STEPS, max(2 * count, 10))
         self.cut_short = self.should_stop()
-        if rough.values.size == 0:
-            return rough, Correlation(0.0, "exact")
         found = self._polished(V, rough, count)
         active = self._largest(V, starts)
         return found, Correlation(max(found.best, active), "search")
@@ -71,16 +71,22 @@ class SearchOracle:
         """Distinct candidates after so many steps of ascent, without polish."""
         if not np.any(V):
             return empty(self.rows.d)
-        if self.rows.n <= 2 * SAMPLE_ROWS:
+        index = self._sample()
+        if index is None or not np.any(V[index]):  # a sample may miss all that is not zero
             U, values = self._ascend(V, self._seeds(V, starts), steps)
             return distinct(Candidates.ungated(U.T, values), count, tolerance=1e-2)
         # most of the way on a sample, where the best are found; the last steps on all rows
-        index = np.sort(self.rng.choice(self.rows.n, size=SAMPLE_ROWS, replace=False))
         sample = SearchOracle(MemoryRows(self.rows.take(index)), self.rng, self.n_seeds)
         sample.should_stop = self.should_stop
         found = sample.rough(V[index], starts, steps, count)
         U, values = self._ascend(V, found.directions.T.copy(), LAST_STEPS)
         return distinct(Candidates.ungated(U.T, values), count, tolerance=1e-2)
+
+    def _sample(self) -> IntArray | None:
+        """Some of the rows where there are very many."""
+        if self.rows.n <= 2 * SAMPLE_ROWS:
+            return None
+        return np.sort(self.rng.choice(self.rows.n, size=SAMPLE_ROWS, replace=False))
 
     def _largest(self, V: Array, starts: Array | None) -> float:
         """Largest correlation of the active neurons themselves."""
