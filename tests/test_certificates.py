@@ -781,7 +781,7 @@ def test_beta_max_survives_a_pickle():
 
 
 def test_a_search_that_samples_rows_does_not_overlook_the_few_that_matter():
-    """With one row of V that is not zero, a sample of the rows sees nothing: that proves nothing."""
+    """Where one row of V alone is not zero, a sample sees nothing, and that proves nothing."""
     X = np.random.default_rng(11).normal(size=(50_000, 2))
     V = np.zeros((50_000, 1))
     V[31_415] = 2.0
