@@ -27,8 +27,8 @@ class BetaMax(float):
     Attributes
     ----------
     kind : {"exact", "bound", "search"}
-        "bound": the true value may be smaller. "search": the true value may be larger; for the hinge loss with an intercept it may be
-        smaller, because the figure belongs to one of many dual points.
+        "bound": the true value may be smaller. "search": it may be larger; for the hinge loss with
+        an intercept it may be smaller, because the figure belongs to one of many dual points.
     """
 
     kind: Kind
