@@ -25,7 +25,7 @@ from tests.reference import (
 
 import nogap
 from nogap import Network, Record, Status, certify, train
-from nogap.oracles import ConeOracle, SearchOracle
+from nogap.oracles import BranchAndBound, SearchOracle
 
 # ---------------------------------------------------------------- the enumerated optimum
 
@@ -625,13 +625,13 @@ def test_a_blind_search_may_end_a_run_but_proves_nothing(monkeypatch):
 
 def test_exact_is_claimed_only_where_the_exact_oracle_was_asked(monkeypatch):
     calls = []
-    price = ConeOracle.price
+    price = BranchAndBound.price
 
     def counted(self, V, count, starts=None):
         calls.append(V)
         return price(self, V, count, starts)
 
-    monkeypatch.setattr(ConeOracle, "price", counted)
+    monkeypatch.setattr(BranchAndBound, "price", counted)
     X, y = published(40, 3, 13)
     asked = []
 

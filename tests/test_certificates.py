@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import re
@@ -26,14 +27,18 @@ from nogap import (
 )
 from nogap.certificate import Correlation, better, certificate_from_dual
 from nogap.formulation import formulate
-from nogap.oracles import ConeOracle, ExactOracle, SearchOracle
+from nogap.oracles import BranchAndBound, ExactOracle, SearchOracle
 from nogap.oracles.patterns import GatedOracle, PatternOracle
 from nogap.oracles.polish import polish
 from nogap.patterns import enumerate_patterns
 from nogap.rows import MemoryRows
 
 EPS = np.finfo(float).eps
-EXACT = (ExactOracle, ConeOracle)
+EXACT = (
+    ExactOracle,
+    functools.partial(BranchAndBound, cones=True, signs=False),
+    functools.partial(BranchAndBound, cones=False, signs=True),
+)
 CLASSIFICATION = ("logistic", "hinge", "squared_hinge")
 
 # ---------------------------------------------------------------- the judge
@@ -462,11 +467,11 @@ def test_methods(small):
     assert search.kind == "search"
     assert exact.lower_bound <= search.lower_bound + 1e-12  # a search may claim too much only
     assert "estimate" in str(search)
-    with pytest.raises(ValueError, match="method must be 'auto', 'exact' or 'search', got 'best'"):
+    with pytest.raises(ValueError, match="method must be 'auto', 'exact', 'bound' or 'search'"):
         certify(network, X, y, beta=0.2, method="best")
     Y = np.column_stack([y, -y])
     several = Network([[1.0, -1.0]], [[1.0, 2.0]])
-    assert certify(several, X, Y, beta=0.2).kind == "search"
+    assert certify(several, X, Y, beta=0.2, method="search").kind == "search"
     with pytest.raises(ValueError, match="one output"):
         certify(several, X, Y, beta=0.2, method="exact")
 
@@ -481,14 +486,21 @@ def test_several_outputs_and_classes(small):
     X, y = small
     Y = np.column_stack([y, np.abs(y), -y])
     solution = train(X, Y, beta=0.5, random_state=0)
-    found = certify(solution.network, X, Y, beta=0.5)
-    assert found.kind == "search"
+    estimate = certify(solution.network, X, Y, beta=0.5, method="search")
+    assert estimate.kind == "search"
+    assert estimate.relative_gap <= 2e-3
+    found = certify(solution.network, X, Y, beta=0.5, tol=2e-2)
+    assert found.kind == "bound"
     assert found.dual.shape == (10, 3)
-    assert found.relative_gap <= 2e-3
+    assert found.relative_gap <= 2e-2
+    assert found.lower_bound <= estimate.lower_bound * (1 + 1e-6)
     classes = np.arange(10) % 3
     solution = train(X, classes, beta=0.2, loss="multinomial", fit_intercept=True, random_state=0)
-    found = certify(solution.network, X, classes, beta=0.2, loss="multinomial", fit_intercept=True)
-    assert found.relative_gap <= 2e-3
+    found = certify(
+        solution.network, X, classes, beta=0.2, loss="multinomial", fit_intercept=True, tol=2e-2
+    )
+    assert found.kind == "bound"
+    assert found.relative_gap <= 2e-2
     assert_allclose(found.dual.sum(axis=0), 0.0, atol=1e-9)
     assert_allclose(found.dual.sum(axis=1), 0.0, atol=1e-9)
 
@@ -596,7 +608,9 @@ def test_torch_modules(small, biased, dtype):
 
 def test_torch_modules_with_several_outputs(small):
     X, y = small
-    found = certify(sequential(True, C=2), X, np.column_stack([y, -y]), beta=0.3, max_time=0.1)
+    found = certify(
+        sequential(True, C=2), X, np.column_stack([y, -y]), beta=0.3, method="search", max_time=0.1
+    )
     assert found.kind == "search"
     assert found.dual.shape == (10, 2)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
 from nogap._typing import Array
 from nogap.problem import Problem
+
+if TYPE_CHECKING:
+    from nogap.network import Network
 
 Kind = Literal["exact", "bound", "search"]
 
@@ -59,6 +62,13 @@ class Certificate:
         Largest correlation of a unit neuron with the negative loss gradient; at the optimum it
         is beta.
     beta : float
+    proved_lower_bound : float
+        The largest lower bound that is a theorem: ``lower_bound`` of the kinds "exact" and "bound";
+        what was proved beside an estimate, which may be little (``-inf``: nothing).
+    better_network : Network or None
+        A network with a smaller objective that was met while certifying, and
+    better_objective : float
+        its objective (``inf`` without one).
     """
 
     objective: float
@@ -67,6 +77,13 @@ class Certificate:
     dual: Array = field(repr=False)
     dual_correlation: float
     beta: float
+    proved_lower_bound: float = -math.inf
+    better_network: Network | None = field(default=None, repr=False)
+    better_objective: float = math.inf
+
+    def __post_init__(self) -> None:
+        if self.kind != "search":
+            object.__setattr__(self, "proved_lower_bound", self.lower_bound)
 
     @property
     def gap(self) -> float:
@@ -101,10 +118,21 @@ class Certificate:
         distance = f"at most {rounded_up(self.percent_above)} % above the global optimum"
         if not np.isfinite(self.percent_above):
             distance = f"at most {self.gap:.3g} above the global optimum"
-        return (
-            f"The objective {self.objective:.6g} {verb} {distance} "
-            f"(lower bound {self.lower_bound:.6g}, kind {self.kind}: {MEANING[self.kind]})."
-        )
+        meaning = f"lower bound {self.lower_bound:.6g}, kind {self.kind}: {MEANING[self.kind]}"
+        sentences = [f"The objective {self.objective:.6g} {verb} {distance} ({meaning})."]
+        if not self.proved and self.proved_lower_bound > 0:
+            share = 100 * (self.objective / self.proved_lower_bound - 1)
+            sentences.append(
+                f"Proved is that it is at most {rounded_up(share)} % above "
+                f"(lower bound {self.proved_lower_bound:.6g})."
+            )
+        if 0 < self.better_objective < self.objective:
+            share = 100 * (self.objective / self.better_objective - 1)
+            sentences.append(
+                f"It is at least {rounded_down(share)} % above the global optimum: "
+                f"better_network has the objective {self.better_objective:.6g}."
+            )
+        return " ".join(sentences)
 
 
 def rounded_up(percent: float) -> str:
@@ -113,6 +141,14 @@ def rounded_up(percent: float) -> str:
         return f"{percent:g}"
     unit = 10.0 ** (math.floor(math.log10(percent)) - 1)
     return f"{math.ceil(percent / unit * (1 - 1e-12)) * unit:.2g}"
+
+
+def rounded_down(percent: float) -> str:
+    """Two digits, never more than the figure: "at least" must stay true."""
+    if not np.isfinite(percent) or percent <= 0:
+        return f"{percent:g}"
+    unit = 10.0 ** (math.floor(math.log10(percent)) - 1)
+    return f"{math.floor(percent / unit * (1 + 1e-12)) * unit:.2g}"
 
 
 def certificate_from_dual(

@@ -11,9 +11,15 @@ import numpy as np
 
 from nogap._threads import blas_threads
 from nogap._typing import Array, ArrayLike, RandomState
-from nogap._validation import as_float, check_optional_positive, generator, numbers
+from nogap._validation import (
+    as_float,
+    check_optional_positive,
+    check_positive,
+    generator,
+    numbers,
+)
 from nogap.certificate import Certificate, about, better, certificate_from_dual
-from nogap.formulation import formulate, from_network
+from nogap.formulation import formulate, from_network, to_network
 from nogap.losses import Loss
 from nogap.network import Network
 from nogap.oracles import SearchOracle
@@ -22,16 +28,21 @@ from nogap.oracles.choice import exact_is_cheap, exact_oracle
 from nogap.oracles.patterns import GatedOracle
 from nogap.plans import adaptive_plan
 from nogap.problem import Problem
+from nogap.proofs import Prover, Verdict
 from nogap.solvers.adaptive import Limits
 from nogap.solvers.features import Features
 from nogap.solvers.neurons import Neurons
+from nogap.solvers.neurons import objective as neurons_objective
 from nogap.solvers.refit import refit_sizes
 from nogap.units import ReLU
 
-Method = Literal["auto", "exact", "search"]
+Method = Literal["auto", "exact", "bound", "search"]
 SEARCH_SEEDS = 500
-POLISH_ABOVE = 1e-3  # relative gap from which a better dual point is looked for
-POLISH_SECONDS = 10.0
+SECONDS = 10.0
+WEAK_PROOF = 0.1  # relative gap above which an estimate is the answer, with the proof beside it
+MUCH_WEAKER = 2.0  # unless the estimate is little better
+NOTICEABLE = 1e-9
+MOST_ENTRIES = 3_000_000  # of X, for which a proof is tried without being asked for
 
 
 def certify(
@@ -45,6 +56,7 @@ def certify(
     fit_intercept: bool = False,
     sample_weight: ArrayLike | None = None,
     method: Method = "auto",
+    tol: float = 1e-3,
     objective: float | None = None,
     max_time: float | None = None,
     random_state: RandomState = 0,
@@ -66,20 +78,26 @@ def certify(
     loss, hidden_bias, fit_intercept, sample_weight
         As in :func:`nogap.train`. A hidden bias of the model counts as a penalised ones column, a
         bias of its output as an intercept, whether or not these flags are set.
-    method : {"auto", "exact", "search"}
-        "exact" enumerates activation patterns (one output); "search" estimates; "auto" takes
-        "exact" where it is cheap.
+    method : {"auto", "exact", "bound", "search"}
+        "exact" settles all activation patterns (one output); "bound" proves what the time allows,
+        by branch and bound; "search" estimates. "auto" takes "exact" where it is cheap, otherwise
+        a proof, unless that leaves much more open than an estimate does: then the answer is the
+        estimate, with the proof beside it (``proved_lower_bound``).
+    tol : float
+        Relative gap between the best network met and the lower bound that satisfies.
     objective : float, optional
         Objective of the model, needed for predictions, whose penalty nobody can see.
     max_time : float, optional
-        Seconds for training on from the network in search of a better dual point, where the first
-        bound leaves a relative gap above 1e-3; 10 by default.
+        Seconds for branch and bound, and for training on from the network in search of a better
+        dual point, where the first bound leaves a relative gap above ``tol``; 10 by default. The
+        bounds only grow with the time. Ctrl-C keeps what was proved so far.
     random_state : int, Generator, RandomState or None
         Seeds the search.
 
     Returns
     -------
     Certificate
+        Its ``better_network`` is a network with a smaller objective, if one was met.
 
     Raises
     ------
@@ -96,7 +114,8 @@ def certify(
     'exact'
     """
     method, rng = check_method(method), generator(random_state)
-    limit = check_optional_positive(max_time, "max_time")
+    limit = check_optional_positive(max_time, "max_time") or SECONDS
+    tol = check_positive(tol, "tol")
     network, y = _as_network(model, y)
     if network is not None:
         hidden_bias = hidden_bias or network.hidden_bias is not None
@@ -112,15 +131,15 @@ def certify(
     )
     with blas_threads(problem.rows.n * problem.rows.d):
         if network is None:
-            return _certify_predictions(problem, model, objective, method, rng)
-        return _certify_network(problem, network, X, hidden_bias, method, limit, rng)
+            return _certify_predictions(problem, model, objective, method, tol, limit, rng)
+        return _certify_network(problem, network, X, hidden_bias, method, tol, limit, rng)
 
 
 def check_method(method: Any) -> Method:
     """The method of the dual correlation, or a ValueError."""
     if isinstance(method, str) and method in get_args(Method):
         return method  # type: ignore[return-value]
-    raise ValueError(f"method must be 'auto', 'exact' or 'search', got {method!r}")
+    raise ValueError(f"method must be 'auto', 'exact', 'bound' or 'search', got {method!r}")
 
 
 def certify_dual(
@@ -131,17 +150,23 @@ def certify_dual(
     rng: np.random.Generator,
     starts: Array | None = None,
 ) -> Certificate:
-    """Certificate of a ReLU network from a balanced dual point V (n, C).
+    """Certificate of a ReLU network from a balanced dual point V (n, C), exact or an estimate.
 
     ``starts`` (m, d) are the network's own directions, for the search to begin at.
     """
     oracle: Oracle
-    if method == "exact" or (method == "auto" and exact_is_cheap(problem.rows, problem.n_outputs)):
+    if _is_exact(problem, method):
         oracle = exact_oracle(problem.rows)
     else:
         oracle = SearchOracle(problem.rows, rng, SEARCH_SEEDS)
     _, correlation = oracle.price(V, 10, starts)
     return certificate_from_dual(problem, objective, V, correlation)
+
+
+def _is_exact(problem: Problem, method: Method) -> bool:
+    return method == "exact" or (
+        method == "auto" and exact_is_cheap(problem.rows, problem.n_outputs)
+    )
 
 
 def _certify_network(
@@ -150,7 +175,8 @@ def _certify_network(
     X: Any,
     hidden_bias: bool,
     method: Method,
-    max_time: float | None,
+    tol: float,
+    max_time: float,
     rng: np.random.Generator,
 ) -> Certificate:
     F = network.decision(X)
@@ -169,12 +195,44 @@ def _certify_network(
         certify_dual(problem, value, V, method, rng, neurons.directions) for V in points
     ]
     first = _strongest(certificates)
-    if first.relative_gap <= POLISH_ABOVE:
-        return first
-    polished = _polished(problem, neurons, value, method, max_time, rng)
-    best = better(polished, first) if first.proved else polished
+    if _is_exact(problem, method) or method == "search" or not _provable(problem, method):
+        if first.relative_gap <= tol:
+            return first
+        best, value, further = _trained_on(problem, neurons, method, tol, max_time, rng)
+        answer = better(about(further, first.objective), first) if first.proved else further
+    else:
+        prover = Prover(problem, neurons, tol, max_time, rng)
+        verdict = prover.run(points, first)
+        best, value = verdict.neurons, verdict.value
+        answer = _answer(verdict, method, first.objective)
     # the correlation is the network's own, whichever dual point gave the bound
-    return replace(best, dual_correlation=certificates[0].dual_correlation)
+    answer = replace(
+        about(answer, first.objective), dual_correlation=certificates[0].dual_correlation
+    )
+    return _with_better(answer, problem, best, value, hidden_bias)
+
+
+def _provable(problem: Problem, method: Method) -> bool:
+    return method == "bound" or problem.rows.n * problem.rows.d <= MOST_ENTRIES
+
+
+def _answer(verdict: Verdict, method: Method, objective: float) -> Certificate:
+    """The proof, or the estimate with the proof beside it where the proof says little."""
+    proof, estimate = about(verdict.proof, objective), about(verdict.estimate, objective)
+    least = max(WEAK_PROOF, MUCH_WEAKER * estimate.relative_gap)
+    if method == "bound" or proof.relative_gap <= least:
+        return proof
+    return replace(estimate, proved_lower_bound=proof.lower_bound)
+
+
+def _with_better(
+    certificate: Certificate, problem: Problem, neurons: Neurons, value: float, hidden_bias: bool
+) -> Certificate:
+    """The certificate with the better network, unless it is only better by rounding."""
+    if not value < certificate.objective - NOTICEABLE * abs(certificate.objective):
+        return certificate
+    network = to_network(problem, ReLU(), neurons, hidden_bias)
+    return replace(certificate, better_network=network, better_objective=value)
 
 
 def _strongest(certificates: Iterable[Certificate]) -> Certificate:
@@ -188,22 +246,20 @@ def _unit_features(problem: Problem, network: Network, X: Any) -> Features:
     return Features.of_array(problem, network.features(X)[:, alive] / hidden[alive])
 
 
-def _polished(
+def _trained_on(
     problem: Problem,
     start: Neurons,
-    value: float,
     method: Method,
-    max_time: float | None,
+    tol: float,
+    max_time: float,
     rng: np.random.Generator,
-) -> Certificate:
+) -> tuple[Neurons, float, Certificate]:
     """A better dual point by training on from the network: the bound holds for every network."""
-    exact = method == "exact" or (
-        method == "auto" and exact_is_cheap(problem.rows, problem.n_outputs)
-    )
-    limits = Limits(tol=POLISH_ABOVE, max_time=POLISH_SECONDS if max_time is None else max_time)
-    plan = adaptive_plan(problem, ReLU(), limits, rng, exact=exact)
+    limits = Limits(tol=tol, max_time=max_time)
+    plan = adaptive_plan(problem, ReLU(), limits, rng, exact=_is_exact(problem, method))
     outcome = plan.run_on(problem, []).run(start)
-    return about(outcome.certificate, value)
+    value = neurons_objective(problem, ReLU(), outcome.neurons)
+    return outcome.neurons, value, outcome.certificate
 
 
 def _closed_form(problem: Problem, network: Network, value: float, V: Array) -> Certificate:
@@ -229,6 +285,8 @@ def _certify_predictions(
     predictions: Any,
     objective: float | None,
     method: Method,
+    tol: float,
+    max_time: float,
     rng: np.random.Generator,
 ) -> Certificate:
     if objective is None:
@@ -245,6 +303,11 @@ def _certify_predictions(
         F = F + problem.best_intercept(F)
     V = problem.feasible_direction(problem.dual_point(F))
     certificate = certify_dual(problem, float(objective), V, method, rng)
+    if not certificate.proved and method != "search" and _provable(problem, method):
+        prover = Prover(problem, Neurons.none(problem), tol, max_time, rng)
+        proof = prover.prove_at(V, float(objective))
+        verdict = Verdict(proof, certificate, prover.neurons, float(objective))
+        certificate = _answer(verdict, method, float(objective))
     if certificate.proved and certificate.gap < -1e-9 * abs(certificate.lower_bound):
         raise ValueError(
             f"no network has the objective {objective:.6g}: at least {certificate.lower_bound:.6g} "

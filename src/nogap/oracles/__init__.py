@@ -5,8 +5,8 @@ it rests on: every pattern, a bound, or a search.
 """
 
 from nogap.oracles.base import Candidates, Oracle
-from nogap.oracles.cones import ConeOracle
+from nogap.oracles.branch_and_bound import BranchAndBound
 from nogap.oracles.exact import ExactOracle
 from nogap.oracles.search import SearchOracle
 
-__all__ = ["Candidates", "ConeOracle", "ExactOracle", "Oracle", "SearchOracle"]
+__all__ = ["BranchAndBound", "Candidates", "ExactOracle", "Oracle", "SearchOracle"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nogap.oracles.base import Oracle
-from nogap.oracles.cones import ConeOracle
+from nogap.oracles.branch_and_bound import BranchAndBound
 from nogap.oracles.exact import ExactOracle
 from nogap.patterns import max_pattern_count
 from nogap.rows import Rows
@@ -20,7 +20,7 @@ def exact_oracle(rows: Rows, precision: float = 1e-10) -> Oracle:
     """
     few = max_pattern_count((rows.n + 1) // 2, min(rows.n, rows.d)) <= FEW_PATTERNS
     if min(rows.n, rows.d) <= max(CHEAP_ROWS) and not few:
-        return ConeOracle(rows, precision)
+        return BranchAndBound(rows, precision, signs=False)
     return ExactOracle(rows, precision=precision)
 
 

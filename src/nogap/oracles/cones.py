@@ -1,4 +1,4 @@
-"""Branch and bound on cones of directions: the dual correlation in few dimensions; one output.
+"""Branch and bound on cones of directions: the dual correlation in few dimensions.
 
 A cone spanned by r generators w_l holds the directions ``u = sum_l c_l w_l, c >= 0``.  On it
 
@@ -18,102 +18,25 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from nogap._typing import Array, BoolArray, IntArray
-from nogap.certificate import Correlation
-from nogap.oracles.base import Candidates, distinct, empty, never
-from nogap.oracles.polish import polish
+from nogap.oracles.box_distance import sweep
+from nogap.oracles.incumbents import Incumbents
+from nogap.oracles.row_space import Side
 from nogap.oracles.zonotope import nearest
-from nogap.patterns._lines import distinct_lines
-from nogap.problem import EPS
-from nogap.rows import Rows
 
+COST = 4  # operations on an entry of the rows at the generators
+STEADY = 100  # entries that cost as much as what every cone needs
 LEVELS = 6  # bisections of a batch before its rows are sorted again into decided and undecided
-BATCH = 64  # cones that share one list of undecided rows
+BATCH = 256  # cones that share one list of undecided rows
 NARROW = 1e-14  # distance between unit generators below which a cone is a point
 DESCENT_SWEEPS = 3
 SMALL_CONE = 0.02  # distance between white unit generators
-MOST_BOTH_WAYS = 4
-EXACT = 1e-6
-CANCELLING = 100.0
-
-
-class ConeOracle:
-    """The dual correlation by bisection of cones, best first, with a bound at any time.
-
-    Parameters
-    ----------
-    rows : Rows
-    precision : float
-        The bound is at most this much (relatively) above the best correlation found, unless the
-        budget ends first.
-    max_cones : int
-        Budget of cones for each sign of V.
-
-    Notes
-    -----
-    Every activation pattern is either solved or shown to be worse, so what is found within
-    ``EXACT`` is called exact; a bound that stays further above is called a bound.
-    """
-
-    complete = True
-    cut_short = False
-
-    def __init__(self, rows: Rows, precision: float = 1e-10, max_cones: int = 1_000_000) -> None:
-        self.should_stop: Callable[[], bool] = never
-        X = rows.take(np.arange(rows.n))
-        # a power of two that keeps squares within range
-        self.size = float(np.ldexp(1.0, int(np.frexp(np.abs(X).max())[1])))
-        self.X = X / self.size
-        self.precision, self.max_cones = precision, max_cones
-        lines = distinct_lines(self.X)
-        self.scale = 1.0 / np.linalg.norm(lines.lift, axis=0)  # (r,), by which they are whitened
-        self.basis = (lines.lift * self.scale).T  # (r, d), orthonormal
-        self.Z = self.X @ self.basis.T  # rows in the basis, (n, r)
-        # row i is length_i times the row of its line, which stands for all of them
-        norms = np.linalg.norm(self.X, axis=1)
-        self.line = lines.line
-        length = np.zeros(rows.n)
-        if len(lines):
-            length = norms / norms[lines.representatives][lines.line]
-        self.length = np.where(lines.flipped, -length, np.where(lines.zero, 0.0, length))
-        self.normals = self.Z[lines.representatives]  # (m, r)
-        kept = (self.length[:, None] * self.normals[lines.line]) if len(lines) else 0.0 * self.Z
-        self.outside = np.linalg.norm(self.X - kept @ self.basis, axis=1)
-
-    def price(
-        self, V: Array, count: int, starts: Array | None = None
-    ) -> tuple[Candidates, Correlation]:
-        """The best neurons found for both signs of V (n, 1), and an upper bound of q(V)."""
-        if V.shape[1] != 1:
-            raise ValueError(
-                "branch and bound on cones serves one output; the dual correlation of several "
-                "outputs is bounded through one output at a time"
-            )
-        if not np.any(V) or not self.normals.size:
-            return empty(self.X.shape[1]), Correlation(0.0, "exact")
-        known = np.zeros((0, self.X.shape[1])) if starts is None else starts
-        parts = []
-        for sign in (1.0, -1.0):
-            run = _Search(self, sign * V[:, 0])
-            parts.append(run.best_of(known @ self.basis.T, count))
-        directions = np.concatenate([part.directions for part, _ in parts]) @ self.basis
-        values = np.concatenate([part.values for part, _ in parts])
-        found = distinct(Candidates.ungated(directions, self.size * values), count)
-        upper, rounding = max(bound for _, bound in parts), self._rounding(V[:, 0])
-        best = float(values.max(initial=0.0))
-        # sums that cancel are solved to the digits that their terms have
-        exact = upper - best <= max(EXACT * best, CANCELLING * rounding)
-        return found, Correlation(self.size * (upper + rounding), "exact" if exact else "bound")
-
-    def _rounding(self, v: Array) -> float:
-        """Sums over rows and columns in float64, and what the basis leaves out of each row."""
-        norms = np.linalg.norm(self.X, axis=1)
-        return float(np.abs(v) @ (8 * EPS * sum(self.X.shape) * norms + self.outside))
+MOST_BOTH_WAYS = 4  # undecided positive lines
+SETTLING_SWEEPS = 4
 
 
 @dataclass
@@ -129,99 +52,84 @@ class _Batch:
     bound: float
 
 
-class _Search:
-    """One sign of one dual point."""
+class ConeSearch:
+    """One sign of one dual point.
 
-    def __init__(self, oracle: ConeOracle, v: Array) -> None:
-        self.oracle, self.v, self.Z = oracle, v, oracle.Z
-        self.normals, self.scale = oracle.normals, oracle.scale
-        m, self.r = self.normals.shape
-        # rows on one line as one: relu(-z) = relu(z) - z
-        share = v * np.abs(oracle.length)
-        self.weights = np.bincount(oracle.line, weights=share, minlength=m)
-        turned = np.bincount(oracle.line, weights=share * (oracle.length < 0), minlength=m)
-        self.base = -turned @ self.normals
-        self.white = self.normals / self.scale
+    Parameters
+    ----------
+    side : Side
+    scale : array (r,)
+        By which coordinates are divided to make the rows white.
+    incumbents : Incumbents
+    """
+
+    def __init__(self, side: Side, scale: Array, incumbents: Incumbents) -> None:
+        self.incumbents, self.scale = incumbents, scale
+        self.weights, self.normals, self.base = side.weights, side.normals, side.base
+        self.white = self.normals / scale
         self.positive = self.weights > 0
-        self.directions = [np.zeros((0, self.r))]
-        self.values = [np.zeros(0)]
-        self.incumbent = 0.0
         self.dropped = 0.0  # largest bound among the cones that were dropped
-        self.settled: dict[bytes, float] = {}
-
-    def best_of(self, starts: Array, count: int) -> tuple[Candidates, float]:
-        """Up to ``count`` directions in the basis, and an upper bound of the correlation."""
-        self._see(starts)
-        orthants = np.array([np.diag(s) for s in itertools.product((1.0, -1.0), repeat=self.r)])
+        self.settled: set[bytes] = set()
+        self.pulls = self.weights[self.positive, None] * self.normals[self.positive]
+        r = scale.size
+        orthants = np.array([np.diag(s) for s in itertools.product((1.0, -1.0), repeat=r)])
         nothing = np.zeros(self.weights.size, dtype=bool)
-        cones = orthants @ _rotation(self.r)
-        heap = [(-np.inf, 0, _Batch(cones, nothing, np.flatnonzero(self.weights), np.inf))]
-        seen = 0
-        while heap and seen < self.oracle.max_cones and not self.oracle.should_stop():
-            _, _, batch = heapq.heappop(heap)
-            if batch.bound <= self._enough():
-                self.dropped = max(self.dropped, batch.bound)
-                break  # and with it all that is left on the heap
-            if not seen and not starts.size:
-                self._polish(cones)
-            for smaller in self._refine(batch):
-                seen += LEVELS * smaller.cones.shape[0]
-                heapq.heappush(heap, (-smaller.bound, seen, smaller))
-        rest = max((batch.bound for _, _, batch in heap), default=0.0)
-        directions, values = np.concatenate(self.directions), np.concatenate(self.values)
-        found = distinct(Candidates.ungated(directions, values), count)
-        return found, max(self.dropped, self.incumbent, rest)
+        first = _Batch(orthants @ _rotation(r), nothing, np.arange(self.weights.size), np.inf)
+        self.heap = [(-np.inf, 0, first)]
+        self.seen = 0
+        self.work = 0.0
 
-    def _enough(self) -> float:
-        return self.incumbent * (1 + self.oracle.precision)
+    @property
+    def upper(self) -> float:
+        """No direction has a larger correlation."""
+        rest = -self.heap[0][0] if self.heap else 0.0
+        return max(self.dropped, rest, self.incumbents.value)
 
-    def _see(self, directions: Array) -> None:
-        """Remember the best of these directions (K, r) in the basis, of any length."""
-        if directions.shape[0] == 0:
+    def step(self, threshold: float) -> None:
+        """Refine the batch of cones with the largest bound; drop bounds below the threshold."""
+        if not self.heap:
             return
-        norms = np.linalg.norm(directions, axis=1)
-        values = np.maximum(directions @ self.Z.T, 0.0) @ self.v / np.where(norms > 0, norms, 1.0)
-        k = int(np.argmax(values))
-        if norms[k] > 0 and values[k] > 0:
-            self.directions.append(directions[k : k + 1] / norms[k])
-            self.values.append(values[k : k + 1])
-            self.incumbent = max(self.incumbent, float(values[k]))
+        _, _, batch = heapq.heappop(self.heap)
+        if not self.seen and self.incumbents.value == 0:
+            self.incumbents.polish(batch.cones.sum(axis=1) / self.scale)
+        self.seen += 1
+        for smaller in self._refine(batch, threshold):
+            self.seen += 1
+            heapq.heappush(self.heap, (-smaller.bound, self.seen, smaller))
 
-    def _polish(self, cones: Array) -> None:
-        """Exact local maxima from the middle of each cone, so that more can be dropped."""
-        middles = cones.sum(axis=1) / self.scale
-        middles /= np.linalg.norm(middles, axis=1)[:, None]
-        self._see(np.array([polish(self.Z, self.v, u)[0] for u in middles]))
-
-    def _refine(self, batch: _Batch) -> list[_Batch]:
+    def _refine(self, batch: _Batch, threshold: float) -> list[_Batch]:
         """Bisect the cones of a batch a few times; what is left, in smaller batches."""
         A, v = self.white[batch.open], self.weights[batch.open]
         linear = (batch.on * self.weights) @ self.white + self.base / self.scale
         cones = batch.cones
         for level in range(LEVELS):
             T = cones @ A.T  # (N, r, k)
+            self.work += COST * (T.size + STEADY * cones.shape[0])
             generators = cones / self.scale
             bounds = np.minimum(_bounds(generators, T, v, cones @ linear), batch.bound)
             if level == 0:
-                self._see(generators.sum(axis=1))
-            keep = bounds > self._enough()
+                self.incumbents.see(generators.sum(axis=1))
+            keep = bounds > max(threshold, self.incumbents.value)
             keep &= ~_narrow(cones)
             self.dropped = max(self.dropped, float(bounds[~keep].max(initial=0.0)))
             cones, T, bounds = cones[keep], T[keep], bounds[keep]
-            ended = self._settle_decided(batch, cones, T, v)
+            ended = self._settle_decided(batch, cones, T, v, threshold)
             cones, T, bounds = cones[~ended], T[~ended], bounds[~ended]
             if cones.shape[0] == 0:
                 return []
             if cones.shape[0] > BATCH or level == LEVELS - 1:
                 break
-            cones = _bisected(cones)
+            cones = bisected(cones)
         return self._broken_up(batch, cones, T, bounds)
 
-    def _settle_decided(self, batch: _Batch, cones: Array, T: Array, v: Array) -> BoolArray:
+    def _settle_decided(
+        self, batch: _Batch, cones: Array, T: Array, v: Array, threshold: float
+    ) -> BoolArray:
         """Cones on which few positive lines are undecided, if any: solved, and done with.
 
         On small cones a few lines that refuse to be decided, because the maximiser lies on them,
-        are taken both ways; no subset of the positive lines has more than the largest correlation.
+        are taken both ways; no subset of the positive lines has more than the largest
+        correlation, whether or not it is the pattern of a direction.
         """
         P = T[:, :, v > 0]
         mixed: BoolArray = np.any(P > 0, axis=1) & np.any(P < 0, axis=1)  # (N, p)
@@ -229,26 +137,43 @@ class _Search:
         most = np.where(sizes < SMALL_CONE, MOST_BOTH_WAYS, 0)
         decided: BoolArray = mixed.sum(axis=1) <= most
         pulling = batch.open[v > 0]
+        middle = T.sum(axis=1) > 0
+        found = []
         for k in np.flatnonzero(decided):
-            on = batch.on.copy()
-            on[batch.open[T[k].sum(axis=0) > 0]] = True
             both = pulling[mixed[k]]
-            for choice in itertools.product((False, True), repeat=both.size):
-                on[both] = choice
-                key = np.packbits(on[self.positive]).tobytes()
-                if key not in self.settled:
-                    self.settled[key] = self._solve(on)
-                self.dropped = max(self.dropped, self.settled[key])
+            on = np.tile(batch.on, (2**both.size, 1))
+            on[:, batch.open[middle[k]]] = True
+            on[:, both] = _choices(both.size)
+            found.append(on)
+        if found:
+            self._settle(np.concatenate(found), threshold)
         return decided
 
-    def _solve(self, on: BoolArray) -> float:
-        """The bound of all directions whose positive rows are on as given, attained by one."""
-        centre = self.base + (on * np.maximum(self.weights, 0.0)) @ self.normals
-        pushing = self.weights < 0
-        lam = on[pushing].astype(np.float64)
-        _, r = nearest(centre, self.normals[pushing], -self.weights[pushing], lam)
-        self._see(r[None])
-        return float(np.linalg.norm(r))
+    def _settle(self, on: BoolArray, threshold: float) -> None:
+        """Bound the directions whose positive lines are on as in each row of on (K, m).
+
+        The negative lines of each row are a first guess at their shares.
+        """
+        keys = np.packbits(on[:, self.positive], axis=1)
+        new = [k for k, key in enumerate(map(bytes, keys)) if key not in self.settled]
+        _, first = np.unique(keys[new], axis=0, return_index=True)
+        on = on[np.array(new, dtype=np.intp)[first]]
+        self.settled.update(map(bytes, keys))
+        pushing = ~self.positive
+        B, upper = self.normals[pushing], -self.weights[pushing]
+        centres = self.base + on[:, self.positive] @ self.pulls
+        shares = on[:, pushing] * upper
+        residuals = centres - shares @ B
+        for _ in range(SETTLING_SWEEPS):
+            sweep(residuals, shares, None, B, upper)
+            norms = np.linalg.norm(residuals, axis=1)
+            open_still = norms > max(threshold, self.incumbents.value)
+            self.dropped = max(self.dropped, float(norms[~open_still].max(initial=0.0)))
+            centres, shares, residuals = (part[open_still] for part in (centres, shares, residuals))
+        for centre, share in zip(centres, shares, strict=True):
+            _, r = nearest(centre, B, upper, share / upper)
+            self.incumbents.see(r[None])
+            self.dropped = max(self.dropped, float(np.linalg.norm(r)))
 
     def _broken_up(self, batch: _Batch, cones: Array, T: Array, bounds: Array) -> list[_Batch]:
         """Bisected cones in batches of neighbours, with the rows that are decided taken out."""
@@ -262,8 +187,14 @@ class _Search:
             decided[batch.open[all_on]] = True
             undecided = batch.open[~(all_on | all_off)]
             bound = float(bounds[part].max())
-            smaller.append(_Batch(_bisected(cones[part]), decided, undecided, bound))
+            smaller.append(_Batch(bisected(cones[part]), decided, undecided, bound))
         return smaller
+
+
+def _choices(count: int) -> BoolArray:
+    """All ways to choose among that many, (2^count, count)."""
+    ways: BoolArray = (np.arange(2**count)[:, None] >> np.arange(count)) & 1 == 1
+    return ways
 
 
 def _rotation(r: int) -> Array:
@@ -285,7 +216,7 @@ def _edges(cones: Array) -> Array:
     return edges
 
 
-def _bisected(cones: Array) -> Array:
+def bisected(cones: Array) -> Array:
     """Each cone as two neighbours, split in the middle of its longest edge, (2 N, r, r)."""
     N, r = cones.shape[:2]
     a, b = np.divmod(_edges(cones).reshape(N, -1).argmax(axis=1), r)
@@ -311,32 +242,39 @@ def _bounds(generators: Array, T: Array, v: Array, linear: Array) -> Array:
     share = np.divide(
         np.maximum(N, 0.0).sum(axis=1), spread, out=np.zeros_like(spread), where=spread > 0
     )
-    best = np.full(generators.shape[0], np.inf)
-    for lam in (share, (share > 0.5).astype(np.float64)):
-        g = rising + np.matmul(N, (lam * v[negative])[:, :, None])[:, :, 0]
-        best = np.minimum(best, _largest_linear(generators, g))
-    return best
+    shares = (share, (share > 0.5).astype(np.float64))
+    g = np.stack(
+        [rising + np.matmul(N, (lam * v[negative])[:, :, None])[:, :, 0] for lam in shares]
+    )
+    bounds: Array = largest_linear(generators, g).min(axis=0)
+    return bounds
 
 
-def _largest_linear(generators: Array, g: Array) -> Array:
-    """Upper bounds of ``max c' g`` over ``c >= 0, ||sum_l c_l w_l|| <= 1``, (N,).
+def largest_linear(generators: Array, g: Array) -> Array:
+    """Upper bounds of ``max c' g`` over ``c >= 0, ||sum_l c_l w_l|| <= 1``, (S, N).
 
-    A few sweeps of coordinate descent on c give ``y = sum_l c_l w_l``; what it lacks of
-    ``w_l' y >= g_l`` is made up along the middle of the cone.
+    ``generators`` are (N, r, r), ``g`` (S, N, r) holds several for each cone.  A few sweeps of
+    coordinate descent on c give ``y = sum_l c_l w_l``; what it lacks of ``w_l' y >= g_l`` is made
+    up along the middle of the cone.
     """
     norms = np.linalg.norm(generators, axis=2)
-    W, g = generators / norms[:, :, None], g / norms
-    grams = W @ W.transpose(0, 2, 1)
+    W = generators / norms[:, :, None]
+    grams = np.ascontiguousarray((W @ W.transpose(0, 2, 1)).transpose(1, 2, 0))  # (r, r, N)
     middle = W.sum(axis=1)
     middle /= np.maximum(np.linalg.norm(middle, axis=1), 1e-300)[:, None]
     heights = np.einsum("nld,nd->nl", W, middle)
-    c = np.zeros_like(g)
-    for _ in range(DESCENT_SWEEPS * (g.shape[1] - 1) + 1):
-        for j in range(g.shape[1]):
-            slope = g[:, j] - np.einsum("nk,nk->n", grams[:, j], c)
-            c[:, j] = np.maximum(c[:, j] + slope, 0.0)
-    y = np.einsum("nl,nld->nd", c, W)
-    lack = (g - np.einsum("nld,nd->nl", W, y)) / np.where(heights > 0, heights, 1.0)
-    y += np.maximum(lack.max(axis=1), 0.0)[:, None] * middle
-    bounds: Array = np.where((heights > 0).all(axis=1), np.linalg.norm(y, axis=1), np.inf)
+    g = np.ascontiguousarray((g / norms).transpose(2, 0, 1))  # (r, S, N)
+    c, product, slope = np.zeros_like(g), np.empty_like(g), np.empty(g.shape[1:])
+    for _ in range(DESCENT_SWEEPS * (g.shape[0] - 1) + 1):
+        for j in range(g.shape[0]):
+            np.multiply(grams[j][:, None], c, product)
+            np.add.reduce(product, axis=0, out=slope)
+            np.subtract(g[j], slope, slope)
+            np.add(c[j], slope, slope)
+            np.maximum(slope, 0.0, out=c[j])
+    y = np.einsum("lsn,nld->snd", c, W)
+    lack = g.transpose(1, 2, 0) - np.einsum("nld,snd->snl", W, y)
+    lack /= np.where(heights > 0, heights, 1.0)
+    y += np.maximum(lack.max(axis=2), 0.0)[:, :, None] * middle
+    bounds: Array = np.where((heights > 0).all(axis=1), np.linalg.norm(y, axis=2), np.inf)
     return bounds

@@ -1,0 +1,165 @@
+"""Proofs: rigorous lower bounds on what every network can reach, as good as the time allows.
+
+Any dual point gives a bound, so a proof takes two things: a good dual point, which is what training
+on from the network finds, and an upper bound of its dual correlation, which is what branch and
+bound finds.  Rounds of doubling length do both by turns, so that whoever stops earlier has what the
+rounds so far have proved.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from nogap._interrupt import InterruptRequest
+from nogap._typing import Array
+from nogap.certificate import Certificate, about, better, certificate_from_dual
+from nogap.oracles.outputs import OutputBound
+from nogap.plans import adaptive_plan
+from nogap.problem import Problem
+from nogap.solvers.adaptive import Limits
+from nogap.solvers.neurons import Neurons, objective
+from nogap.units import ReLU
+
+FIRST_ROUND = 0.25  # seconds
+TRAINED = 0.2  # of the tolerance: estimated gap at which training on has done its part
+BISECTIONS = 12
+WIDEST = 4.0  # times the least correlation that could be proved
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was proved and what was met on the way.
+
+    Attributes
+    ----------
+    proof, estimate : Certificate
+        Both about the best objective known.
+    neurons : Neurons
+        The best network known, and
+    value : float
+        its objective.
+    """
+
+    proof: Certificate
+    estimate: Certificate
+    neurons: Neurons
+    value: float
+
+
+class Prover:
+    """Proves a lower bound, starting from a network's neurons.
+
+    Parameters
+    ----------
+    problem : Problem
+    start : Neurons
+    tol : float
+        Relative gap between the best network known and the bound that satisfies.
+    max_time : float
+        Seconds.
+    rng : Generator
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        start: Neurons,
+        tol: float,
+        max_time: float,
+        rng: np.random.Generator,
+    ) -> None:
+        self.problem, self.tol, self.rng = problem, tol, rng
+        self.begin, self.max_time = time.perf_counter(), max_time
+        self.interrupt = InterruptRequest()
+        self.neurons = start
+        self.value = objective(problem, ReLU(), start)
+        self.oracle = OutputBound(problem.rows, 0.5 * tol)
+        self.proof: Certificate | None = None
+        self.estimate: Certificate | None = None
+
+    @property
+    def left(self) -> float:
+        return self.max_time - (time.perf_counter() - self.begin)
+
+    def run(self, points: list[Array], estimate: Certificate) -> Verdict:
+        """The strongest proof; ``points`` are balanced dual points to begin with (n, C)."""
+        self.estimate = estimate
+        # what was proved before a second Ctrl-C stays proved
+        with self.interrupt, contextlib.suppress(KeyboardInterrupt):
+            self._rounds(points)
+        assert self.proof is not None
+        return Verdict(self.proof, self.estimate, self.neurons, self.value)
+
+    def prove_at(self, V: Array, value: float) -> Certificate:
+        """The best proof from one dual point, for predictions whose objective is the value."""
+        self.value = value
+        with self.interrupt:
+            self._prove(V, self.left)
+        assert self.proof is not None
+        return self.proof
+
+    def _rounds(self, points: list[Array]) -> None:
+        """Each round trains on and proves; the first has the points, and so there is a proof."""
+        length = FIRST_ROUND
+        trained = self._estimated_gap() <= TRAINED * self.tol
+        last = min(length, self.left) if not trained else self.left
+        for k, V in enumerate(points):
+            self._prove(V, last / (len(points) - k))
+        while not self._closed() and self.left > 0 and not self.interrupt.pending:
+            if trained:
+                return
+            V = self._train(min(length, 0.5 * self.left))
+            trained = self._estimated_gap() <= TRAINED * self.tol
+            self._prove(V, self.left if trained else min(length, self.left))
+            length *= 2
+
+    def _estimated_gap(self) -> float:
+        assert self.estimate is not None
+        return about(self.estimate, self.value).relative_gap
+
+    def _closed(self) -> bool:
+        return self.proof is not None and about(self.proof, self.value).relative_gap <= self.tol
+
+    def _train(self, seconds: float) -> Array:
+        """Train on from the best network; the dual point there."""
+        limits = Limits(tol=TRAINED * self.tol, max_time=seconds)
+        plan = adaptive_plan(self.problem, ReLU(), limits, self.rng, exact=False)
+        outcome = plan.run_on(self.problem, [lambda _: self.interrupt.pending]).run(self.neurons)
+        value = objective(self.problem, ReLU(), outcome.neurons)
+        if value <= self.value:
+            self.neurons, self.value = outcome.neurons, value
+        self.estimate = outcome.certificate
+        V: Array = outcome.certificate.dual.reshape(self.problem.Y.shape)
+        return V
+
+    def _prove(self, V: Array, seconds: float) -> None:
+        """Bound the correlation of V and keep the certificate if it is the strongest."""
+        end = time.perf_counter() + seconds
+        self.oracle.should_stop = lambda: time.perf_counter() >= end or self.interrupt.pending
+        self.oracle.enough = largest_sufficient(self.problem, V, self.value, self.tol)
+        _, correlation = self.oracle.price(V, 1, self.neurons.directions)
+        proof = certificate_from_dual(self.problem, self.value, V, correlation)
+        self.proof = proof if self.proof is None else better(about(self.proof, self.value), proof)
+
+
+def largest_sufficient(problem: Problem, V: Array, value: float, tol: float) -> float:
+    """The largest correlation of V that proves the value to be within tol; 0 if there is none."""
+    goal = value - tol * abs(value)
+
+    def suffices(correlation: float) -> bool:
+        return problem.lower_bound(V, correlation).value >= goal
+
+    low = problem.beta * (1 - tol)
+    if not suffices(low):
+        return 0.0
+    high = WIDEST * problem.beta
+    if suffices(high):
+        return high
+    for _ in range(BISECTIONS):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if suffices(middle) else (low, middle)
+    return low
