@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 from dataclasses import replace
+from os import PathLike
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -65,16 +66,18 @@ def certify(
 
     Parameters
     ----------
-    model : Network, estimator, torch.nn.Module or array
-        A network; a fitted estimator with ``network_``; a PyTorch module of the form
-        Linear-ReLU-Linear; or predictions (n,) or (n, C), with ``objective=``.
+    model : Network, estimator, torch.nn.Module, path or array
+        A network; a fitted estimator with ``network_``; a PyTorch module, or the path of an ONNX
+        file, of the form Linear-ReLU-Linear; scikit-learn's MLPRegressor or MLPClassifier with one
+        hidden ReLU layer; or predictions (n,) or (n, C), with ``objective=``.
     X : array (n, d)
     y : array (n,) or (n, C)
         Targets as :func:`nogap.train` takes them (an estimator's labels are encoded for it).
     beta : float
         Weight of the penalty ``sum_j ||u_j||_2 ||a_j||_2`` for sums over samples. Weight decay
         ``lambda`` on both layers (``lambda / 2 * ||weights||^2`` beside a *sum* of losses) is
-        beta = lambda; beside a *mean* of losses it is beta = n * lambda.
+        beta = lambda; beside a *mean* of losses it is beta = n * lambda. scikit-learn's
+        ``MLPRegressor(alpha=...)`` and ``MLPClassifier`` have beta = alpha, and decay no biases.
     loss, hidden_bias, fit_intercept, sample_weight
         As in :func:`nogap.train`. A hidden bias of the model counts as a penalised ones column, a
         bias of its output as an intercept, whether or not these flags are set.
@@ -327,9 +330,18 @@ def _as_network(model: Any, y: Any) -> tuple[Network | None, Any]:
         from nogap.imports import from_torch
 
         return from_torch(model), y
+    if hasattr(model, "n_layers_") or type(model).__name__ in ("MLPRegressor", "MLPClassifier"):
+        from nogap.imports import from_sklearn
+
+        return from_sklearn(model, y)
+    if isinstance(model, str | PathLike) and str(model).endswith(".onnx"):
+        from nogap.imports import from_onnx
+
+        return from_onnx(model), y
     if isinstance(model, np.ndarray | list | tuple):
         return None, y
     raise ValueError(
         f"cannot certify a {type(model).__name__}: pass a Network, a fitted estimator, a "
-        "Linear-ReLU-Linear torch module, or predictions with objective="
+        "Linear-ReLU-Linear torch module or .onnx file, a scikit-learn MLP with one hidden layer, "
+        "or predictions with objective="
     )

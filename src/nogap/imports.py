@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import Any
+
+import numpy as np
 
 from nogap.exports import require
 from nogap.network import Network
@@ -63,3 +66,120 @@ def _is_their_composition(torch: Any, module: Any, hidden: Any, output: Any) -> 
     return same_shape and bool(
         torch.allclose(found.reshape(expected.shape), expected, rtol=1e-4, atol=1e-5)
     )
+
+
+def from_sklearn(model: Any, y: Any) -> tuple[Network, Any]:
+    """A fitted MLPRegressor or MLPClassifier with one hidden ReLU layer, and targets encoded.
+
+    Labels become -1 and 1 (two classes, for the logistic loss) or class indices (several, for the
+    multinomial loss), in the order of ``classes_``.
+
+    Raises
+    ------
+    ValueError
+        Not fitted, another activation, or not one hidden layer; labels that it has not seen.
+    """
+    name = type(model).__name__
+    if not hasattr(model, "coefs_"):
+        raise ValueError(f"the {name} is not fitted yet; call fit first")
+    if model.activation != "relu" or len(model.coefs_) != 2:
+        hidden = len(model.coefs_) - 1
+        raise ValueError(
+            f"the {name} must have one hidden layer of ReLU units, it has {hidden} of "
+            f"{model.activation!r}"
+        )
+    hidden, output = model.coefs_
+    network = Network(
+        hidden.T.astype(np.float64),
+        output.astype(np.float64),
+        model.intercepts_[0].astype(np.float64),
+        model.intercepts_[1].astype(np.float64),
+    )
+    if not hasattr(model, "classes_"):
+        return network, y
+    labels, classes = np.asarray(y), np.asarray(model.classes_)
+    if labels.ndim != 1:
+        raise ValueError(
+            f"the labels of a {name} must be (n,), one class a sample, got shape {labels.shape}"
+        )
+    unknown = ~np.isin(labels, classes)
+    if unknown.any():
+        raise ValueError(
+            f"label {labels[unknown][0]!r} is not among the classes that the {name} was fitted on"
+        )
+    index = np.searchsorted(classes, labels)
+    return network, np.where(index == 1, 1.0, -1.0) if classes.size == 2 else index
+
+
+def from_onnx(path: str | PathLike[str]) -> Network:
+    """An ONNX file of the form Linear-ReLU-Linear as a :class:`Network`.
+
+    A linear layer is a Gemm, or a MatMul with or without an Add; Identity, Flatten, Cast and
+    Dropout are passed over.
+
+    Raises
+    ------
+    ValueError
+        The file is no ONNX model, or a model of another form.
+    """
+    onnx = require("onnx", "onnx")
+    try:
+        graph = onnx.load(str(path)).graph
+    except FileNotFoundError:
+        raise
+    except Exception:  # the parser's own errors are not worth telling apart
+        raise ValueError(f"{path} is not an ONNX model, or it is damaged") from None
+    known = {one.name: onnx.numpy_helper.to_array(one) for one in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant":
+            known[node.output[0]] = onnx.numpy_helper.to_array(node.attribute[0].t)
+    layers = _layers(onnx, graph, known)
+    form = "-".join(kind for kind, _, _ in layers)
+    if form != "Linear-Relu-Linear":
+        raise ValueError(f"{path} must hold Linear-ReLU-Linear, found {form or 'nothing'}")
+    (_, hidden, hidden_bias), _, (_, output, intercept) = layers
+    if hidden.shape[1] != output.shape[0]:
+        raise ValueError(f"{path}: the two linear layers do not fit together")
+    return Network(hidden.T, output, hidden_bias, intercept)
+
+
+_PASSED_OVER = {"Identity", "Flatten", "Cast", "Dropout", "Constant"}
+
+
+def _layers(onnx: Any, graph: Any, known: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """The chain of layers (kind, weight (in, out), bias (out,)) from the input on."""
+    layers: list[tuple[str, Any, Any]] = []
+    current = next(one.name for one in graph.input if one.name not in known)
+    for node in graph.node:
+        kind = node.op_type
+        if kind == "Constant":
+            continue
+        inputs = [name for name in node.input if name]
+        if current not in inputs:
+            raise ValueError(f"the ONNX graph is not a chain of layers: {kind} has other inputs")
+        parameters = [known.get(name) for name in inputs if name != current]
+        if any(one is None for one in parameters) and kind not in _PASSED_OVER:
+            raise ValueError(f"the ONNX graph is not a chain of layers: {kind} has other inputs")
+        arrays = [np.asarray(one, dtype=np.float64) for one in parameters if one is not None]
+        if kind == "Gemm":
+            layers.append(_gemm(onnx, node, arrays))
+        elif kind == "MatMul" and len(arrays) == 1 and inputs[0] == current:
+            layers.append(("Linear", arrays[0], np.zeros(arrays[0].shape[1])))
+        elif kind == "Add" and layers and layers[-1][0] == "Linear":
+            _, weight, bias = layers[-1]
+            layers[-1] = ("Linear", weight, bias + arrays[0].reshape(-1))
+        elif kind not in _PASSED_OVER:
+            layers.append((kind, None, None))
+        current = node.output[0]
+    return layers
+
+
+def _gemm(onnx: Any, node: Any, arrays: list[Any]) -> tuple[str, Any, Any]:
+    options = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
+    if options.get("transA", 0):
+        raise ValueError("a Gemm with a transposed input is not a linear layer of samples")
+    weight = options.get("alpha", 1.0) * (arrays[0].T if options.get("transB", 0) else arrays[0])
+    bias = np.zeros(weight.shape[1])
+    if len(arrays) > 1:
+        bias = bias + options.get("beta", 1.0) * arrays[1].reshape(-1)
+    return "Linear", weight, bias
