@@ -112,7 +112,10 @@ def _all_patterns(problem: Problem, unit: Unit, limits: Limits, rng: np.random.G
         listed = enumerate_patterns(dense_rows(problem))
         oracle = PatternOracle(problem.rows, listed, kind="exact")
         return Plan(unit, [oracle], ConeMaster(problem, listed), limits, accepts_start=False)
-    oracles = [_searches(problem, rng)[0], exact_oracle(problem.rows)]
+    last_word = exact_oracle(problem.rows)
+    if problem.rows.n * problem.rows.d <= TINY:
+        return Plan(unit, [last_word], FreeMaster(problem, unit, SHORT_SLIDE), limits)
+    oracles = [_searches(problem, rng)[0], last_word]
     return _free(problem, unit, oracles, limits, rng)
 
 

@@ -92,7 +92,8 @@ class SpectralBound:
         self.q = min(A.shape)
         self.A, self.B = (A @ self.rotation)[:, : self.q], B @ self.rotation
         self.base = side.base @ self.rotation
-        self.outer = (self.A[:, :, None] * self.A[:, None, :]).reshape(A.shape[0], -1)
+        outer = self.A[:, :, None] * self.A[:, None, :]
+        self.outer = outer.reshape(A.shape[0], self.q**2)
         self.lengths = np.linalg.norm(A, axis=1)
         self.figures = float(
             np.linalg.norm(side.base) + self.lengths.sum() + np.linalg.norm(B, axis=1).sum()

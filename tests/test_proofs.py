@@ -1,0 +1,470 @@
+"""Rigorous lower bounds: sound on every instance whose optimum is known, and only growing with time.
+
+What a proof rests on is tested from below: node bounds against what directions attain, bounds of the
+dual correlation against enumeration, certificates against the optimum.
+"""
+
+import functools
+import inspect
+import itertools
+import os
+import textwrap
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.datasets import load_breast_cancer
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.preprocessing import scale
+
+from nogap import Network, certify, train
+from nogap.certificate import Correlation, certificate_from_dual
+from nogap.formulation import formulate
+from nogap.oracles import BranchAndBound, ExactOracle, cones, spectral
+from nogap.oracles.incumbents import Incumbents
+from nogap.oracles.outputs import OutputBound
+from nogap.oracles.row_space import RowSpace
+from nogap.oracles.signs import SignSearch
+from nogap.oracles.spectral import SpectralBound
+from nogap.rows import MemoryRows
+
+CONES = functools.partial(BranchAndBound, cones=True, signs=False)
+SIGNS = functools.partial(BranchAndBound, cones=False, signs=True)
+INSTANCES = int(os.environ.get("NOGAP_SOUNDNESS_INSTANCES", "60"))  # 2000 before a release
+LOSSES = ("squared", "huber", "logistic", "hinge", "squared_hinge")
+
+
+def data(rng, n, d, kind):
+    """Rows (n, d); the kinds of degeneracy take turns."""
+    X = rng.normal(size=(n, d))
+    if kind == 1:
+        X[:, -1] = 1.0
+    elif kind == 2:
+        X = rng.integers(-1, 2, size=(n, d)).astype(float)
+    elif kind == 3:
+        X[rng.integers(n)] = X[0]
+        X[rng.integers(n)] = -2 * X[0]
+    elif kind == 4 and d > 1:
+        X[:, 0] = X[:, -1]
+    elif kind == 5:
+        X[rng.integers(n)] = 0.0
+    return X
+
+
+# ---------------------------------------------------------------- node bounds
+
+
+def check_sign_nodes(seeds):
+    """The spectral bound of random nodes is above what directions in them attain."""
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        n, d = int(rng.integers(2, 12)), int(rng.integers(1, 6))
+        space = RowSpace(MemoryRows(data(rng, n, d, seed % 6)))
+        if not space.normals.size:
+            continue
+        side = space.side(rng.normal(size=n))
+        if not (side.weights > 0).any():
+            continue
+        bound = SpectralBound(side)
+        u = rng.normal(size=(4000, space.rank))
+        u /= np.linalg.norm(u, axis=1)[:, None]
+        values = u @ side.base + np.maximum(u @ side.normals.T, 0.0) @ side.weights
+        pulling = (u @ side.normals.T)[:, side.weights > 0]
+        nodes = bound.root().take(np.zeros(8, dtype=np.intp))
+        given = rng.random(nodes.sign.shape) < 0.4
+        of = pulling[rng.integers(len(u), size=8)]  # signs of a direction, so that no node is empty
+        nodes.sign[:] = np.where(given, np.where(of > 0, 1, -1), 0)
+        bounds, _, _ = bound.improve(nodes, 12, -np.inf)
+        for sign, upper in zip(nodes.sign, bounds, strict=True):
+            inside = np.all(sign * pulling >= 0, axis=1)
+            assert upper >= values[inside].max(), (seed, upper, values[inside].max())
+
+
+def check_cones(seeds):
+    """The bound of random cones is above what directions in them attain."""
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        n, d = int(rng.integers(2, 12)), int(rng.integers(1, 5))
+        X, v = data(rng, n, d, seed % 2), rng.normal(size=n)
+        generators = np.eye(d) + (
+            0.5 * rng.normal(size=(6, d, d)) if d > 1 else np.zeros((6, 1, 1))
+        )
+        bounds = cones._bounds(generators, generators @ X.T, v, np.zeros((6, d)))
+        for W, upper in zip(generators, bounds, strict=True):
+            u = rng.exponential(size=(500, d)) @ W
+            u /= np.linalg.norm(u, axis=1)[:, None]
+            assert upper >= (np.maximum(u @ X.T, 0.0) @ v).max() * (1 - 1e-12), seed
+
+
+def test_node_bounds_hold():
+    check_sign_nodes(range(150))
+    check_cones(range(150))
+
+
+def mutated(function, old, new, module):
+    """The function with one piece of its source replaced."""
+    source = textwrap.dedent(inspect.getsource(function))
+    assert source.count(old) == 1, f"{old!r} is not in {function.__qualname__} once"
+    scope = dict(vars(module))
+    exec(compile(source.replace(old, new), module.__file__, "exec"), scope)
+    return scope[function.__name__]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("0.0).sum(axis=1) / 4 + nu", "0.0).sum(axis=1) / 8 + nu"),  # half of the weights
+        ('np.einsum("nr,nr->n", g, g) / 4', 'np.einsum("nr,nr->n", g, g) / 8'),
+        ("/ 4 + nu", "/ 4 + nu / 2"),
+    ],
+)
+def test_half_a_term_of_the_spectral_bound_is_found_out(monkeypatch, old, new):
+    broken = mutated(SpectralBound._sweep, old, new, spectral)
+    monkeypatch.setattr(SpectralBound, "_sweep", broken)
+    with pytest.raises(AssertionError):
+        check_sign_nodes(range(150))
+
+
+def test_half_a_term_of_the_cone_bound_is_found_out(monkeypatch):
+    broken = mutated(cones._bounds, "v[positive] + linear", "v[positive] / 2 + linear", cones)
+    monkeypatch.setattr(cones, "_bounds", broken)
+    with pytest.raises(AssertionError):
+        check_cones(range(150))
+
+
+# ---------------------------------------------------------------- the dual correlation
+
+
+@pytest.mark.parametrize("group", range(4))
+@pytest.mark.parametrize("oracle", [CONES, SIGNS, BranchAndBound])
+def test_branch_and_bound_finds_what_enumeration_finds(oracle, group):
+    for seed in range(group, 100, 4):
+        rng = np.random.default_rng(seed)
+        n, d = int(rng.integers(1, 11)), int(rng.integers(1, 5))
+        X, v = data(rng, n, d, seed % 6), rng.normal(size=n) * (rng.random(n) < 0.8)
+        v = np.abs(v) if seed % 7 == 0 else v
+        rows = MemoryRows(X)
+        _, expected = ExactOracle(rows).price(v[:, None], 3)
+        found, claim = oracle(rows, 1e-10).price(v[:, None], 3)
+        assert claim.kind == "exact", seed
+        assert claim.value == pytest.approx(expected.value, rel=1e-8, abs=1e-12), seed
+        assert found.best <= claim.value
+
+
+def test_a_bound_that_is_stopped_early_is_still_a_bound():
+    rng = np.random.default_rng(3)
+    X, v = rng.normal(size=(40, 5)), rng.normal(size=40)
+    rows = MemoryRows(X)
+    found, _ = BranchAndBound(rows, 1e-2).price(v[:, None], 1)
+    values = []
+    for steps in (0, 1, 4, 1000):
+        _, claim = BranchAndBound(rows, 1e-2, max_steps=steps).price(v[:, None], 1)
+        assert claim.value >= found.best
+        values.append(claim.value)
+    assert values == sorted(values, reverse=True)
+    assert values[-1] <= 1.0101 * found.best
+
+
+def test_enough_is_enough():
+    rng = np.random.default_rng(4)
+    X, v = rng.normal(size=(50, 8)), rng.normal(size=50)
+    oracle = BranchAndBound(MemoryRows(X), 1e-6)
+    _, tight = BranchAndBound(MemoryRows(X), 1e-3).price(v[:, None], 1)
+    oracle.enough = 1.5 * tight.value
+    found, claim = oracle.price(v[:, None], 1)
+    assert claim.kind == "bound"
+    assert found.best <= tight.value <= claim.value <= 1.5 * tight.value
+
+
+def test_a_full_heap_ends_the_tree(monkeypatch):
+    monkeypatch.setattr("nogap.oracles.signs.MOST_OPEN", 3)
+    rng = np.random.default_rng(5)
+    X, v = rng.normal(size=(40, 8)), rng.normal(size=40)
+    v -= v.mean()
+    _, claim = BranchAndBound(MemoryRows(X), 1e-6, max_steps=300).price(v[:, None], 1)
+    _, tight = BranchAndBound(MemoryRows(X), 1e-3).price(v[:, None], 1)
+    assert claim.value >= tight.value / 1.001
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_several_outputs_are_bounded(seed):
+    rng = np.random.default_rng(seed)
+    n, d, C = int(rng.integers(2, 20)), int(rng.integers(1, 4)), int(rng.integers(2, 4))
+    X, V = data(rng, n, d, seed % 2), rng.normal(size=(n, C))
+    found, claim = OutputBound(MemoryRows(X), 2e-2).price(V, 3)
+    assert claim.kind == "bound"
+    u = rng.normal(size=(20_000, d))
+    u /= np.linalg.norm(u, axis=1)[:, None]
+    sampled = np.linalg.norm(np.maximum(u @ X.T, 0.0) @ V, axis=1).max()
+    assert sampled <= claim.value
+    assert found.best <= claim.value <= 1.0201 * max(found.best, sampled)
+
+
+def test_many_outputs_have_the_bound_of_an_orthant():
+    rng = np.random.default_rng(8)
+    X, V = rng.normal(size=(15, 2)), rng.normal(size=(15, 9))
+    found, claim = OutputBound(MemoryRows(X)).price(V, 3)
+    assert found.best <= claim.value <= 3 * found.best
+
+
+# ---------------------------------------------------------------- certificates
+
+
+def targets(rng, loss, X):
+    y = rng.normal(size=len(X)) + X @ rng.normal(size=X.shape[1])
+    return y if loss in ("squared", "huber") else np.where(y > np.median(y), 1.0, -1.0)
+
+
+def instance(seed):
+    """A small problem of any loss, with intercept, weights or degenerate rows now and then."""
+    rng = np.random.default_rng(seed)
+    loss = LOSSES[seed % 5]
+    n, d = int(rng.integers(4, 10)), int(rng.integers(1, 4))
+    X = data(rng, n, d, (seed // 5) % 6)
+    y = targets(rng, loss, X)
+    weights = rng.uniform(0.5, 2.0, n) if seed % 3 == 0 else None
+    options = {"loss": loss, "sample_weight": weights, "fit_intercept": seed % 4 == 0}
+    return rng, X, y, options
+
+
+@pytest.mark.parametrize("group", range(4))
+def test_no_proved_bound_exceeds_the_optimum(group):
+    """Five losses, degenerate rows, weights, intercepts; at the optimum's dual point and beside."""
+    for seed in range(group, INSTANCES, 4):
+        rng, X, y, options = instance(seed)
+        beta = float(rng.uniform(0.05, 0.5))
+        optimum = train(X, y, beta=beta, patterns="all", **options)
+        assert optimum.certificate.relative_gap <= 2e-6, seed
+        problem = formulate(X, y, beta=beta, **options)
+        dual = optimum.certificate.dual[:, None]
+        noise = np.abs(dual) * rng.normal(size=dual.shape)
+        points = [dual] + [problem.feasible_direction(dual + s * noise) for s in (0.03, 0.3)]
+        for V in points:
+            for oracle in (CONES, SIGNS):
+                for precision in (1e-3, 0.3):
+                    _, claim = oracle(problem.rows, precision).price(V, 1)
+                    found = certificate_from_dual(problem, optimum.objective, V, claim)
+                    assert found.kind in ("exact", "bound")
+                    allowed = optimum.objective * (1 + 1e-9) + 1e-12
+                    assert found.lower_bound <= allowed, (seed, claim)
+
+
+def test_a_correlation_that_is_too_small_is_found_out():
+    """The test above can fail: 1 % less than the dual correlation proves too much."""
+    exceeded = 0
+    for seed in range(20):
+        rng, X, y, options = instance(seed)
+        beta = float(rng.uniform(0.05, 0.5))
+        optimum = train(X, y, beta=beta, patterns="all", **options)
+        problem = formulate(X, y, beta=beta, **options)
+        V = optimum.certificate.dual[:, None]
+        _, claim = ExactOracle(problem.rows).price(V, 1)
+        wrong = Correlation(0.99 * claim.value, "bound")
+        found = certificate_from_dual(problem, optimum.objective, V, wrong)
+        exceeded += found.lower_bound > optimum.objective * (1 + 1e-9)
+    assert exceeded >= 12
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_bounds_of_several_outputs_stay_below_every_network(seed):
+    rng = np.random.default_rng(seed)
+    X, Y = rng.normal(size=(8, 2)), rng.normal(size=(8, 2))
+    beta = 0.3
+    best = train(X, Y, beta=beta, random_state=0, tol=1e-5)
+    narrow = train(X, Y, beta=beta, random_state=0, max_neurons=1)
+    found = certify(narrow.network, X, Y, beta=beta, method="bound", tol=2e-2, max_time=20)
+    assert found.kind == "bound"
+    assert found.lower_bound <= best.objective
+    assert best.objective <= found.lower_bound * 1.03
+
+
+@pytest.fixture(scope="module")
+def wide():
+    """Ten columns, sixty rows, a teacher: too many patterns to list."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 10))
+    y = np.maximum(X @ rng.normal(size=(10, 4)), 0.0) @ rng.normal(size=4)
+    y += 0.1 * y.std() * rng.normal(size=60)
+    beta = 20.0
+    return X, y, beta, train(X, y, beta=beta, tol=1e-4, random_state=0)
+
+
+def test_a_proof_beyond_enumeration(wide):
+    X, y, beta, solution = wide
+    assert solution.certificate.kind == "search"
+    found = certify(solution.network, X, y, beta=beta, tol=1e-2, max_time=60)
+    assert found.kind == "bound"
+    assert found.relative_gap <= 1e-2
+    assert found.proved_lower_bound == found.lower_bound
+    assert "proved" in str(found)
+
+
+def test_a_narrow_network_gets_a_better_one(wide):
+    X, y, beta, solution = wide
+    narrow = Network(solution.network.hidden_weights[:1], solution.network.output_weights[:1])
+    found = certify(narrow, X, y, beta=beta, tol=1e-2, max_time=60)
+    better = found.better_network
+    assert better is not None
+    assert found.better_objective == pytest.approx(better.objective(X, y, beta=beta), rel=1e-9)
+    assert found.better_objective <= 1.01 * solution.objective
+    assert found.lower_bound <= solution.objective < found.objective
+    assert "% above the global optimum: better_network" in str(found)
+
+
+def test_bounds_grow_with_the_time(wide):
+    X, y, beta, solution = wide
+    narrow = Network(solution.network.hidden_weights[:2], solution.network.output_weights[:2])
+    bounds = []
+    for seconds in (0.05, 0.5, 4.0):
+        found = certify(narrow, X, y, beta=beta, method="bound", tol=1e-3, max_time=seconds)
+        assert found.kind == "bound"
+        assert found.lower_bound <= solution.objective
+        bounds.append(found.lower_bound)
+    assert all(later >= 0.97 * earlier for earlier, later in itertools.pairwise(bounds))
+    assert bounds[-1] > bounds[0]
+
+
+def test_a_weak_proof_stands_beside_the_estimate():
+    rng = np.random.default_rng(1)
+    X, y = rng.normal(size=(200, 20)), rng.normal(size=200)
+    solution = train(X, y, beta=2.0, random_state=0, max_time=3)
+    found = certify(solution.network, X, y, beta=2.0, max_time=1)
+    assert found.kind == "search"
+    assert -np.inf < found.proved_lower_bound < found.lower_bound
+    if found.proved_lower_bound > 0:
+        assert "Proved is that" in str(found)
+    alone = certify(solution.network, X, y, beta=2.0, max_time=1, method="bound")
+    assert alone.kind == "bound"
+    assert alone.relative_gap > 0.1
+
+
+def test_predictions_are_proved_too(wide):
+    X, y, beta, solution = wide
+    found = certify(
+        solution.network.predict(X), X, y, beta=beta, objective=solution.objective, tol=1e-2
+    )
+    assert found.kind == "bound"
+    assert found.lower_bound <= solution.objective
+
+
+def test_the_sign_search_is_bounded_before_its_first_step():
+    space = RowSpace(MemoryRows(np.eye(3)))
+    v = np.array([1.0, -1.0, 2.0])
+    search = SignSearch(space.side(v), Incumbents(space.Z, v), lambda: False)
+    assert search.upper >= np.sqrt(5.0) / space.size - 1e-12
+
+
+# ---------------------------------------------------------------- networks from elsewhere
+
+
+@pytest.fixture(scope="module")
+def cancer():
+    X, labels = load_breast_cancer(return_X_y=True)
+    return scale(X)[:150, :4], labels[:150]
+
+
+def test_a_scikit_learn_regressor(cancer):
+    X, _ = cancer
+    y = X[:, 0] * X[:, 1]
+    model = MLPRegressor(
+        hidden_layer_sizes=(5,), alpha=2.0, max_iter=3000, solver="lbfgs", random_state=0
+    )
+    model.fit(X, y)
+    found = certify(model, X, y, beta=2.0, max_time=2)
+    weights = sum(float((w**2).sum()) for w in model.coefs_)
+    loss = 0.5 * float(((model.predict(X) - y) ** 2).sum())
+    biases = float((model.intercepts_[0] ** 2).sum())  # which nogap decays too
+    assert found.objective <= loss + 0.5 * 2.0 * (weights + biases) * (1 + 1e-9)
+    assert found.lower_bound <= found.objective
+
+
+def test_a_scikit_learn_classifier_with_labels(cancer):
+    X, labels = cancer
+    names = np.array(["malignant", "benign"])[labels]
+    model = MLPClassifier((4,), alpha=1.0, max_iter=2000, solver="lbfgs", random_state=0)
+    model.fit(X, names)
+    found = certify(model, X, names, beta=1.0, loss="logistic", max_time=2)
+    assert found.lower_bound <= found.objective
+    with pytest.raises(ValueError, match="'maybe' is not among the classes"):
+        certify(model, X, np.where(labels == 1, "maybe", "benign"), beta=1.0, loss="logistic")
+    three = np.arange(150) % 3
+    model.fit(X, three)
+    found = certify(model, X, three, beta=1.0, loss="multinomial", method="search", max_time=1)
+    assert_allclose(found.dual.sum(axis=1), 0.0, atol=1e-9)
+
+
+def test_other_scikit_learn_networks_are_refused(cancer):
+    X, _ = cancer
+    y = X[:, 0]
+    with pytest.raises(ValueError, match="not fitted"):
+        certify(MLPRegressor(), X, y, beta=1.0)
+    two = MLPRegressor(hidden_layer_sizes=(3, 3), max_iter=2000, solver="lbfgs").fit(X, y)
+    with pytest.raises(ValueError, match="one hidden layer of ReLU units, it has 2"):
+        certify(two, X, y, beta=1.0)
+    tanh = MLPRegressor(
+        hidden_layer_sizes=(3,), activation="tanh", max_iter=2000, solver="lbfgs"
+    ).fit(X, y)
+    with pytest.raises(ValueError, match="of 'tanh'"):
+        certify(tanh, X, y, beta=1.0)
+
+
+def test_onnx_files(cancer, tmp_path):
+    X, _ = cancer
+    y = X[:, 0] * X[:, 1]
+    solution = train(X, y, beta=5.0, hidden_bias=True, fit_intercept=True, random_state=0)
+    path = tmp_path / "net.onnx"
+    solution.network.to_onnx(path)
+    found = certify(path, X, y, beta=5.0, method="search", max_time=1)
+    assert found.objective == pytest.approx(solution.objective, rel=1e-5)
+    assert certify(str(path), X, y, beta=5.0, method="search", max_time=1).kind == "search"
+    damaged = tmp_path / "damaged.onnx"
+    damaged.write_bytes(b"not a model")
+    with pytest.raises(ValueError, match="not an ONNX model"):
+        certify(damaged, X, y, beta=5.0)
+
+
+def test_onnx_files_of_other_libraries(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    helper = onnx.helper
+    rng = np.random.default_rng(0)
+    W, b, A, c = (
+        rng.normal(size=(3, 4)),
+        rng.normal(size=4),
+        rng.normal(size=(4, 1)),
+        rng.normal(size=1),
+    )
+
+    def save(nodes):
+        kinds = onnx.TensorProto
+        arrays = {"W": W, "b": b, "A": A, "c": c, "AT": A.T.copy()}
+        graph = helper.make_graph(
+            nodes,
+            "g",
+            [helper.make_tensor_value_info("x", kinds.FLOAT, [None, 3])],
+            [helper.make_tensor_value_info("y", kinds.FLOAT, [None, 1])],
+            [onnx.numpy_helper.from_array(v.astype(np.float32), k) for k, v in arrays.items()],
+        )
+        onnx.save(helper.make_model(graph), str(tmp_path / "m.onnx"))
+
+    X, y = rng.normal(size=(8, 3)), rng.normal(size=8)
+    expected = Network(W.T, A, b, c).objective(X, y, beta=0.5)
+    node = helper.make_node
+    save(
+        [
+            node("MatMul", ["x", "W"], ["h"]),
+            node("Add", ["b", "h"], ["hb"]),
+            node("Relu", ["hb"], ["r"]),
+            node("Gemm", ["r", "AT", "c"], ["y"], transB=1),
+        ]
+    )
+    found = certify(tmp_path / "m.onnx", X, y, beta=0.5, method="search", max_time=1)
+    assert found.objective == pytest.approx(expected, rel=1e-5)
+    save(
+        [
+            node("MatMul", ["x", "W"], ["h"]),
+            node("Tanh", ["h"], ["r"]),
+            node("MatMul", ["r", "A"], ["y"]),
+        ]
+    )
+    with pytest.raises(ValueError, match="found Linear-Tanh-Linear"):
+        certify(tmp_path / "m.onnx", X, y, beta=0.5)
