@@ -59,6 +59,8 @@ class Certificate:
         Largest correlation of a unit neuron with the negative loss gradient; at the optimum it
         is beta.
     beta : float
+    proof : str
+        How the bound was obtained, in words, where no dual correlation gives it (deep networks).
     """
 
     objective: float
@@ -67,6 +69,7 @@ class Certificate:
     dual: Array = field(repr=False)
     dual_correlation: float
     beta: float
+    proof: str = field(default="", repr=False)
 
     @property
     def gap(self) -> float:
@@ -101,9 +104,10 @@ class Certificate:
         distance = f"at most {rounded_up(self.percent_above)} % above the global optimum"
         if not np.isfinite(self.percent_above):
             distance = f"at most {self.gap:.3g} above the global optimum"
+        meaning = self.proof or MEANING[self.kind]
         return (
             f"The objective {self.objective:.6g} {verb} {distance} "
-            f"(lower bound {self.lower_bound:.6g}, kind {self.kind}: {MEANING[self.kind]})."
+            f"(lower bound {self.lower_bound:.6g}, kind {self.kind}: {meaning})."
         )
 
 
