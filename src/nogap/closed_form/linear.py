@@ -8,11 +8,10 @@ import numpy as np
 
 from nogap._typing import Array, ArrayLike
 from nogap._validation import as_float
-from nogap.certificate import Certificate, Correlation
 from nogap.closed_form import conditions
 from nogap.closed_form.nuclear import nuclear_least_squares
 from nogap.closed_form.radius import Tangent
-from nogap.closed_form.results import below, two_layer, without_intercept
+from nogap.closed_form.results import interpolation_certificate, two_layer, without_intercept
 from nogap.formulation import formulate, to_network
 from nogap.oracles.patterns import GatedOracle
 from nogap.problem import EPS, Problem
@@ -197,21 +196,3 @@ def _minimum_norm(X: Any, Y: ArrayLike) -> Solution:
     network = to_network(problem, Linear(), neurons, hidden_bias=False)
     certificate = interpolation_certificate(problem, network.penalty(), V, oracle.price(V, 1)[1])
     return Solution(network, certificate.objective, certificate, Status.OPTIMAL)
-
-
-def interpolation_certificate(
-    problem: Problem, norm: float, V: Array, correlation: Correlation
-) -> Certificate:
-    """Certificate of a minimum norm: ``max <V, Y>`` subject to ``q(V) <= 1``."""
-    scale = 1.0 / correlation.value if correlation.value > 0 else 0.0
-    products = V * problem.Y
-    lower = below(scale * float(products.sum()), scale * float(np.abs(products).sum()))
-    dual = scale * V
-    return Certificate(
-        objective=norm,
-        lower_bound=lower,
-        kind=correlation.kind,
-        dual=dual[:, 0] if dual.shape[1] == 1 else dual,
-        dual_correlation=correlation.value,
-        beta=1.0,
-    )

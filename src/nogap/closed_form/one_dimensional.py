@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from nogap._typing import Array, ArrayLike
-from nogap._validation import check_matrix, numbers
+from nogap._validation import as_float, check_matrix, numbers
 from nogap.certificate import Certificate, Correlation, about, better, certificate_from_dual
+from nogap.closed_form.results import interpolation_certificate
 from nogap.closed_form.splines import KnotProgram, Spline
 from nogap.formulation import formulate
 from nogap.losses import Loss
@@ -43,7 +44,8 @@ def one_dimensional(x: Any, y: ArrayLike, beta: float, loss: str | Loss = "squar
 
     Minimises ``sum_i l(f(x_i), y_i) + beta sum_j |w_j| |a_j|`` over networks
     ``f(x) = xi + sum_j a_j relu(w_j x + b_j)`` of any width: a linear spline with kinks at data
-    points, fitted by a lasso with a free intercept.
+    points, fitted by a lasso with a free intercept. With ``beta=0`` the least penalty among all
+    networks that interpolate: the line from point to point.
 
     Parameters
     ----------
@@ -52,36 +54,40 @@ def one_dimensional(x: Any, y: ArrayLike, beta: float, loss: str | Loss = "squar
     y : array (n,)
         Targets as the loss takes them; one output.
     beta : float
-        Weight of the penalty for sums over samples.
+        Zero, or the weight of the penalty for sums over samples.
     loss : str or Loss
-        As in :func:`nogap.train`.
+        As in :func:`nogap.train`; nothing to choose with ``beta=0``.
 
     Returns
     -------
     Solution
         A :class:`~nogap.Network` with ``free_bias=True``, proved optimal (kind "exact"); one
-        record of ``history`` a round of knots.
+        record of ``history`` a round of knots. With ``beta=0`` the objective is the norm itself.
 
     Raises
     ------
     ValueError
-        More than one input or output, and data that do not fit.
+        More than one input or output, and data that do not fit; with ``beta=0``, rows of the same
+        x and different targets.
 
     Notes
     -----
     Savarese, Evron, Soudry and Srebro (COLT 2019); Ergen and Pilanci (JMLR 2021), who leave the
     intercept out of the printed lasso: with free biases it is needed, because a far kink gives
-    any constant for nothing.
+    any constant for nothing. The least norm of an interpolation with slopes ``s_k`` is
+    ``max(TV, (TV + |s_1 + s_(n-1)|) / 2)``, TV being ``sum |s_(k+1) - s_k|``.
 
     Examples
     --------
-    >>> solution = one_dimensional([0.0, 1.0, 2.0], [0.0, 0.0, 2.0], beta=0.1)
+    >>> solution = one_dimensional([0.0, 1.0, 2.0], [1.0, 1.0, 3.0], beta=0.1)
     >>> solution.network.predict([[0.0], [1.0], [2.0]]).round(6)
-    array([0.1, 0.1, 1.9])
+    array([1. , 1.1, 2.9])
     >>> str(solution.status), solution.certificate.kind
     ('optimal', 'exact')
     """
     column = _one_column(x)
+    if as_float(beta) == 0:
+        return _minimum_norm(column, y)
     problem = formulate(
         column[:, None], y, beta=beta, loss=loss, hidden_bias=True, fit_intercept=True
     )
@@ -262,6 +268,43 @@ def _network(neurons: Neurons, middle: float, half: float) -> Network:
         neurons.intercept,
         free_bias=True,
     )
+
+
+def _minimum_norm(column: Array, y: ArrayLike) -> Solution:
+    """The line from point to point; its dual point is read off the signs of its kinks."""
+    problem = formulate(column[:, None], y, beta=1.0, hidden_bias=True, fit_intercept=True)
+    if problem.n_outputs != 1:
+        raise ValueError(f"one_dimensional serves one output, y has {problem.n_outputs}")
+    targets = problem.Y[:, 0]
+    points, first, index = np.unique(column, return_index=True, return_inverse=True)
+    clash = np.flatnonzero(targets[first][index] != targets)
+    if clash.size:
+        row, other = int(clash[0]), int(first[index[clash[0]]])
+        raise ValueError(
+            f"no network interpolates: rows {other} and {row} have the same x, {column[row]:g}, "
+            f"and the targets {targets[other]:g} and {targets[row]:g}; use beta > 0"
+        )
+    if points.size == 1:
+        return _constant(problem)
+    spline = Spline(points, targets[first])
+    slopes, kinks = spline.slopes, spline.kinks
+    total = float(slopes[0] + slopes[-1])
+    # the penalty is the larger of two: the signs of the one that counts are its subgradient
+    tilted = abs(total) > float(np.abs(kinks).sum())
+    by_kink = np.sign(kinks) * (0.5 if tilted else 1.0)
+    by_slope = np.append(0.0, by_kink) - np.append(by_kink, 0.0)
+    if tilted:
+        by_slope[0] += 0.5 * np.sign(total)
+        by_slope[-1] += 0.5 * np.sign(total)
+    by_slope /= np.diff(points)
+    V = np.zeros_like(problem.Y)
+    V[first, 0] = np.append(0.0, by_slope) - np.append(by_slope, 0.0)
+    middle, half = 0.5 * (points[0] + points[-1]), 0.5 * (points[-1] - points[0])
+    scaled = Spline((points - middle) / half, spline.values)
+    network = _network(_neurons(scaled, problem), middle, half)
+    correlation = OneDimensionalOracle((column - middle) / half, half).correlation(V)
+    certificate = interpolation_certificate(problem, network.penalty(), V, correlation)
+    return Solution(network, certificate.objective, certificate, Status.OPTIMAL)
 
 
 def _constant(problem: Problem) -> Solution:

@@ -132,3 +132,21 @@ def diagonal_layers(
 def below(value: float, scale: float) -> float:
     """A closed form's value less an allowance for the rounding of sums of that scale."""
     return value - 256 * EPS * max(abs(value), abs(scale))
+
+
+def interpolation_certificate(
+    problem: Problem, norm: float, V: Array, correlation: Correlation
+) -> Certificate:
+    """Certificate of a minimum norm: ``max <V, Y>`` subject to ``q(V) <= 1``."""
+    scale = 1.0 / correlation.value if correlation.value > 0 else 0.0
+    products = V * problem.Y
+    lower = below(scale * float(products.sum()), scale * float(np.abs(products).sum()))
+    dual = scale * V
+    return Certificate(
+        objective=norm,
+        lower_bound=lower,
+        kind=correlation.kind,
+        dual=dual[:, 0] if dual.shape[1] == 1 else dual,
+        dual_correlation=correlation.value,
+        beta=1.0,
+    )
