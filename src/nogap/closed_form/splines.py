@@ -24,7 +24,8 @@ from nogap.problem import Problem
 TOLERANCE = 1e-11
 MAX_NEWTON_STEPS = 50
 WORTH = 1e-11  # promised decrease, relative to the objective, that is worth another Newton step
-LEAST_DAMPING, MOST_DAMPING = 1e-9, 1e6
+HALVINGS = 5
+LEAST_DAMPING, MOST_DAMPING = 1e-6, 1e6
 
 
 @dataclass(frozen=True)
@@ -91,35 +92,46 @@ class KnotProgram:
             values, multipliers = self._interior_point(None, None)
             V = np.clip(multipliers, 0.0, self.problem.weights)[:, None] * self.problem.Y
             return Spline(self.knots, values), V
-        spline = start.on(self.knots)
-        value, damping = self._objective(spline), 0.0
+        spline, damping = start.on(self.knots), 0.0
+        value = self._objective(spline)
         for _ in range(MAX_NEWTON_STEPS):
-            F = self._outputs(spline)
-            V = self.problem.dual_point(F)
-            curvature = self.problem.weights * self.problem.loss.curvature(F, self.problem.Y)[:, 0]
-            curvature += damping * self.problem.weights
-            target = curvature * F[:, 0] + V[:, 0]
-            wanted, _ = self._interior_point(curvature, target)
-            gain = V[:, 0] @ (self.basis @ (wanted - spline.values))
-            promised = gain - self.problem.beta * (
-                Spline(self.knots, wanted).penalty - spline.penalty
-            )
-            step, trial, decrease = 1.0, spline, 0.0
-            while step > 1e-4 and decrease <= 0:
-                values = spline.values + step * (wanted - spline.values)
-                trial = Spline(self.knots, values)
-                decrease = value - self._objective(trial)
-                step *= 0.5
-            if decrease <= 0 and damping <= MOST_DAMPING and promised > WORTH * abs(value):
-                damping = max(10 * damping, LEAST_DAMPING)  # the loss is flatter here than there
+            trial, promised = self._newton_step(spline, damping)
+            trial, decrease = self._line_search(spline, value, trial)
+            if decrease > 0:
+                spline, value = trial, value - decrease
+            if isinstance(self.problem.loss, Squared):
+                break
+            if decrease < 0.1 * promised or promised < 0:
+                # the loss is flatter here than where the step leads
+                damping = max(10 * damping, LEAST_DAMPING)
+                if damping > MOST_DAMPING:
+                    break
                 continue
-            if decrease <= 0:
+            if promised <= WORTH * abs(value):
                 break
-            spline, value = trial, value - decrease
             damping = 0.1 * damping if damping > LEAST_DAMPING else 0.0
-            if isinstance(self.problem.loss, Squared) or promised <= WORTH * abs(value):
-                break
         return spline, self.problem.dual_point(self._outputs(spline))
+
+    def _newton_step(self, spline: Spline, damping: float) -> tuple[Spline, float]:
+        """The minimum of the quadratic model, and the decrease to first order on the way there."""
+        F, w = self._outputs(spline), self.problem.weights
+        V = self.problem.dual_point(F)[:, 0]
+        curvature = w * (self.problem.loss.curvature(F, self.problem.Y)[:, 0] + damping)
+        values, _ = self._interior_point(curvature, curvature * F[:, 0] + V)
+        wanted = Spline(self.knots, values)
+        gain = float(V @ (self.basis @ (values - spline.values)))
+        return wanted, gain - self.problem.beta * (wanted.penalty - spline.penalty)
+
+    def _line_search(self, spline: Spline, value: float, wanted: Spline) -> tuple[Spline, float]:
+        """The first of a few shorter and shorter steps that lowers the objective."""
+        trial, decrease = wanted, value - self._objective(wanted)
+        for k in range(1, HALVINGS):
+            if decrease > 0:
+                break
+            values = spline.values + 0.25**k * (wanted.values - spline.values)
+            trial = Spline(self.knots, values)
+            decrease = value - self._objective(trial)
+        return trial, decrease
 
     def _outputs(self, spline: Spline) -> Array:
         F: Array = (self.basis @ spline.values)[:, None]
