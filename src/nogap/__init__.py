@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nogap import losses, units
+from nogap import closed_form, losses, units
 from nogap.certificate import Certificate
 from nogap.certification import certify
+from nogap.deep_network import DeepNetwork
+from nogap.interpolation import interpolate
 from nogap.network import Network
 from nogap.patterns import enumerate_patterns, sample_patterns
 from nogap.problem import Problem
@@ -29,6 +31,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Certificate",
+    "DeepNetwork",
     "Network",
     "Problem",
     "ReLUClassifier",
@@ -38,7 +41,9 @@ __all__ = [
     "Status",
     "beta_max",
     "certify",
+    "closed_form",
     "enumerate_patterns",
+    "interpolate",
     "losses",
     "path",
     "sample_patterns",
