@@ -17,6 +17,7 @@ from nogap.certification import certify
 from nogap.deep_network import DeepNetwork
 from nogap.interpolation import interpolate
 from nogap.network import Network
+from nogap.optimal_networks import OptimalSet, optimal_set
 from nogap.patterns import enumerate_patterns, sample_patterns
 from nogap.problem import Problem
 from nogap.regularization import beta_max
@@ -33,6 +34,7 @@ __all__ = [
     "Certificate",
     "DeepNetwork",
     "Network",
+    "OptimalSet",
     "Problem",
     "ReLUClassifier",
     "ReLURegressor",
@@ -45,6 +47,7 @@ __all__ = [
     "enumerate_patterns",
     "interpolate",
     "losses",
+    "optimal_set",
     "path",
     "sample_patterns",
     "train",
