@@ -402,3 +402,23 @@ def test_reference_nuclear_norm_by_another_formulation():
     W = Z[:3, 3:]
     value = solve(0.5 * cp.sum_squares(X @ W - Y) + 0.5 * cp.trace(Z), [])
     assert_allclose(linear(X, Y, 1.0).objective, value, rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "solved",
+    [
+        lambda X, Y: linear(X, Y, 0.5),
+        lambda X, Y: linear(X, Y[:, 0], 0.5),
+        lambda X, Y: deep_linear(X, Y, 0.5, 3),
+        lambda X, Y: deep_linear(X, Y[:, 0], 0.5, 3),
+        lambda X, Y: deep_linear(X, Y, 0.5, 3, parallel=True),
+        lambda X, Y: rank_one(X, Y, 0.5),
+        lambda X, Y: deep_relu_rank_one(X, Y, 0.5, 3),
+    ],
+)
+def test_data_of_zeros_leave_the_empty_network(solved):
+    X, Y = np.zeros((3, 2)), np.eye(3)
+    solution = solved(X, Y)
+    assert solution.objective in (0.5, 1.5)
+    assert abs(solution.certificate.relative_gap) < 1e-11
+    assert not np.any(solution.network.predict(X))

@@ -78,7 +78,7 @@ def test_contradictions_are_named_by_their_rows():
     ):
         interpolate([[1.0], [2.0], [1.0]], [1.0, 2.0, 3.0], hidden_bias=True)
     with pytest.raises(
-        ValueError, match=r"rows 0 and 1 of X point the same way and lengths in the r"
+        ValueError, match=r"rows 0 and 1 of X are one direction in the ratio 1 : 2,"
     ):
         interpolate([[1.0, 1.0], [2.0, 2.0]], [1.0, 3.0])
     with pytest.raises(ValueError, match=r"row 1 of X is zero.*its target is 2; pass hidden_bias"):

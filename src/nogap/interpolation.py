@@ -111,7 +111,6 @@ def refuse_contradictions(rows: Array, y: Array, hidden_bias: bool) -> None:
     linear.
     """
     lines = distinct_lines(rows)
-    scale = float(np.abs(y).max())
     wrong = np.flatnonzero(lines.zero & (y != 0))
     if wrong.size:
         row = int(wrong[0])
@@ -120,35 +119,42 @@ def refuse_contradictions(rows: Array, y: Array, hidden_bias: bool) -> None:
             f"is {y[row]:g}; pass hidden_bias=True"
         )
     lengths = np.linalg.norm(rows, axis=1)
-    ray = (2 * lines.line + lines.flipped).tolist()
-    levels: dict[int, tuple[int, float]] = {}
+    first: dict[tuple[int, bool], int] = {}  # row of each ray: a line and one of its two sides
     for row in np.flatnonzero(~lines.zero).tolist():
-        first, level = levels.setdefault(ray[row], (row, float(y[row] / lengths[row])))
-        if abs(y[row] - level * lengths[row]) > MISSED * max(
-            abs(y[row]), abs(level) * lengths[row]
-        ):
-            what = "have the same x" if hidden_bias else "point the same way"
-            ratio = (
-                ""
+        ray = int(lines.line[row]), bool(lines.flipped[row])
+        other = first.setdefault(ray, row)
+        expected = y[other] * lengths[row] / lengths[other]
+        if abs(y[row] - expected) > SAME * max(abs(y[row]), abs(expected)):
+            ratio = lengths[row] / lengths[other]
+            how = (
+                "have the same x"
                 if hidden_bias
-                else f" and lengths in the ratio {lengths[row] / lengths[first]:g}"
+                else f"are one direction in the ratio 1 : {ratio:g}"
             )
             raise ValueError(
-                f"no network interpolates: rows {first} and {row} of X {what}{ratio}, and the "
-                f"targets {y[first]:g} and {y[row]:g}; train with beta > 0"
+                f"no network interpolates: rows {other} and {row} of X {how}, and the targets "
+                f"{y[other]:g} and {y[row]:g}; train with beta > 0"
             )
-    both = [k for k in range(len(lines)) if 2 * k in levels and 2 * k + 1 in levels]
-    if not both:
+    pairs = [(first[k, False], first[k, True]) for k, side in first if side and (k, False) in first]
+    _refuse_opposite_rows(rows, y, lengths, pairs)
+
+
+def _refuse_opposite_rows(
+    rows: Array, y: Array, lengths: Array, pairs: list[tuple[int, int]]
+) -> None:
+    """``f(x) - f(-x)`` is linear in x, because relu(z) - relu(-z) = z."""
+    if not pairs:
         return
-    pairs = [(levels[2 * k], levels[2 * k + 1]) for k in both]
-    units = np.array([rows[first] / lengths[first] for (first, _), _ in pairs])
-    odd = np.array([up - down for (_, up), (_, down) in pairs])
+    ahead, behind = np.array(pairs).T
+    units = rows[ahead] / lengths[ahead, None]
+    odd = y[ahead] / lengths[ahead] - y[behind] / lengths[behind]
     w = np.linalg.lstsq(units, odd, rcond=None)[0]
     missed = np.abs(units @ w - odd)
-    if missed.max() > SAME * max(scale / lengths[lengths > 0].min(), float(np.abs(odd).max())):
-        (first, _), (opposite, _) = pairs[int(np.argmax(missed))]
+    scale = np.abs(y[ahead] / lengths[ahead]) + np.abs(y[behind] / lengths[behind])
+    if missed.max() > SAME * scale.max():
+        k = int(np.argmax(missed))
         raise ValueError(
-            f"no network interpolates: rows {first} and {opposite} are opposite, where the "
+            f"no network interpolates: rows {ahead[k]} and {behind[k]} are opposite, where the "
             "difference of the outputs is linear in the row, and with the other opposite rows that "
             "cannot hold; train with beta > 0"
         )

@@ -82,9 +82,11 @@ class Isometry:
 def isometry(X: Array) -> Isometry:
     """The factors of data whose non-zero singular values are all equal."""
     left, sizes, right = np.linalg.svd(X, full_matrices=False)
-    rank = int(np.sum(sizes > max(X.shape) * EPS * sizes[0])) if sizes[0] > 0 else 1
+    rank = int(np.sum(sizes > max(X.shape) * EPS * sizes[0]))
+    if rank == 0:  # of zero data every multiple is an isometry
+        return Isometry(left[:, :0], right[:0].T, 1.0, 0.0)
     sizes = sizes[:rank]
-    spread = float(1.0 - sizes[-1] / sizes[0]) if sizes[0] > 0 else 0.0
+    spread = float(1.0 - sizes[-1] / sizes[0])
     if spread > TOLERANCE:
         raise ValueError(
             "the closed form needs whitened data, X'X or XX' a multiple of the identity: the "

@@ -73,7 +73,7 @@ def deep_relu_rank_one(X: Any, y: ArrayLike, beta: float, depth: int) -> Solutio
     rows = conditions.dense(X)
     Y = formulate(rows, y, beta=beta).Y
     factors = conditions.one_signed(conditions.rank_one_factors(rows))
-    length = float(np.linalg.norm(factors.c))
+    length = float(np.linalg.norm(factors.c)) or 1.0  # zero data: any will do
     slope = factors.c @ Y / length  # (C,)
     wanted = float(np.linalg.norm(slope))
     # in units of the output at the rows: s = g / length

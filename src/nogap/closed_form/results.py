@@ -122,7 +122,8 @@ def diagonal_layers(
     """
     kept = sizes > 0
     if not kept.any():  # a layer has at least one neuron
-        kept = np.arange(sizes.size) == 0
+        shapes = [(first.shape[0], 1), *[(1, 1)] * (depth - 2), (1, last.shape[0])]
+        return DeepNetwork([np.zeros(shape) for shape in shapes], activation=activation)
     root = sizes[kept] ** (1.0 / depth)
     middle = [np.diag(root) for _ in range(depth - 2)]
     weights = [first[:, kept] * root, *middle, (last[:, kept] * root).T]
