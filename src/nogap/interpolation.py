@@ -258,6 +258,7 @@ class _Loop:
         neurons = without_intercept(self.problem, directions, outputs)
         network = to_network(self.problem, ReLU(), neurons, self.hidden_bias)
         X = self.rows[:, :-1] if self.hidden_bias else self.rows
+        network = network.prune(X)  # cutting planes leave neurons of one cell side by side
         missed = float(np.abs(network.predict(X) - y).max())
         certificate = interpolation_certificate(self.problem, network.penalty(), V, correlation)
         fits = missed <= FITS * float(np.abs(y).max())

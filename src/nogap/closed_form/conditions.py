@@ -143,4 +143,5 @@ def spike_free_excess(X: Array) -> float:
             f"rows {i} and {j} it has {worst / scale:.2g} (relative to the diagonal); "
             "use nogap.train"
         )
-    return float(delta**2)
+    rounding = 16 * n**2 * EPS * float(sizes[0] / sizes[-1]) ** 2  # of the inverse
+    return float((delta + rounding) ** 2)

@@ -36,6 +36,7 @@ VIOLATION = 1e-10  # relative excess of a correlation that asks for a knot
 SPREAD = 10
 NEAR = 0.9  # share of beta at which a knot without a kink is kept
 GHOST = 1e-8  # share of the largest kink below which a kink is rounding
+LONG = np.longdouble  # sums of many figures keep their digits where the platform has more
 REFIT_ENTRIES = 4_000_000  # largest matrix of unit features for the last refit
 
 
@@ -103,24 +104,36 @@ def one_dimensional(x: Any, y: ArrayLike, beta: float, loss: str | Loss = "squar
 
 
 class OneDimensionalOracle:
-    """The dual correlation over every kink, for inputs scaled to [-1, 1]: one pass, exact."""
+    """The dual correlation over every kink: one pass over the sorted data, exact.
 
-    def __init__(self, x: Array, half: float) -> None:
-        self.points, self.index = np.unique(x, return_inverse=True)
-        self.half = half  # what one unit of x is in the data's own units
+    Parameters
+    ----------
+    column : array (n,)
+        The inputs, which are scaled to ``x = (column - middle) / half`` in [-1, 1].
+    middle, half : float
+    """
+
+    def __init__(self, column: Array, middle: float, half: float) -> None:
+        self.x = (column - middle) / half
+        self.points, self.index = np.unique(self.x, return_inverse=True)
+        self.half = half
+        self.offset = float(np.abs(column).max()) / half
 
     def curves(self, V: Array) -> tuple[Array, Array]:
         """``v' relu(x - t)`` and ``v' relu(t - x)`` at the distinct points t, for balanced V."""
-        v = np.bincount(self.index, weights=V[:, 0], minlength=self.points.size)
+        v = np.bincount(self.index, weights=V[:, 0], minlength=self.points.size).astype(LONG)
         beyond = np.cumsum(v[::-1])[::-1][1:]  # sums of v over the points right of each interval
         right = np.append(np.cumsum((beyond * np.diff(self.points))[::-1])[::-1], 0.0)
-        return self.half * right, self.half * (right - right[0])
+        both = self.half * right, self.half * (right - right[0])
+        return both[0].astype(np.float64), both[1].astype(np.float64)
 
     def correlation(self, V: Array) -> Correlation:
         """The largest correlation, with an allowance for rounding and for what 1'v misses."""
         largest = max(float(np.abs(curve).max()) for curve in self.curves(V))
         total = float(np.abs(V).sum())
-        rounding = (16 * EPS * np.sqrt(V.size) + 8 * EPS) * total + 2 * abs(float(V.sum()))
+        summing = 8 * V.size * float(np.finfo(LONG).eps)  # of sums of sums of n figures
+        scaling = 16 * EPS * (1 + self.offset)
+        rounding = (summing + scaling) * total + 2 * abs(float(V.astype(LONG).sum()))
         return Correlation(largest + self.half * rounding, "exact")
 
     def violated(self, V: Array, beta: float, knots: Array, spread: int) -> Array:
@@ -146,8 +159,8 @@ class _Loop:
 
     def __init__(self, problem: Problem, column: Array, middle: float, half: float) -> None:
         self.problem, self.column, self.middle, self.half = problem, column, middle, half
-        self.x = (column - middle) / half
-        self.oracle = OneDimensionalOracle(self.x, half)
+        self.oracle = OneDimensionalOracle(column, middle, half)
+        self.x = self.oracle.x
         # the same program in the scaled x, where a kink is `half` times as large
         self.scaled = replace(problem, beta=problem.beta / half)
         self.history: list[Record] = []
@@ -302,7 +315,7 @@ def _minimum_norm(column: Array, y: ArrayLike) -> Solution:
     middle, half = 0.5 * (points[0] + points[-1]), 0.5 * (points[-1] - points[0])
     scaled = Spline((points - middle) / half, spline.values)
     network = _network(_neurons(scaled, problem), middle, half)
-    correlation = OneDimensionalOracle((column - middle) / half, half).correlation(V)
+    correlation = OneDimensionalOracle(column, middle, half).correlation(V)
     certificate = interpolation_certificate(problem, network.penalty(), V, correlation)
     return Solution(network, certificate.objective, certificate, Status.OPTIMAL)
 

@@ -59,7 +59,7 @@ def whitened(X: Any, Y: ArrayLike, beta: float) -> Solution:
     rows = conditions.dense(X)
     problem = formulate(rows, Y, beta=beta)
     scale = conditions.whitened_rows(rows)
-    longest = float(np.linalg.norm(rows, 2)) * (1 + 64 * EPS)
+    longest = float(np.linalg.norm(rows, 2)) * (1 + (64 + sum(rows.shape)) * EPS)
     if problem.n_outputs == 1:
         parts = np.maximum(problem.Y * np.array([[1.0, -1.0]]), 0.0)  # (n, 2)
         outputs = np.array([[1.0], [-1.0]])
@@ -110,7 +110,7 @@ def _nuclear_correlation(V: Array, longest: float) -> Correlation:
     Attained, hence exact, where the singular vector of that value is one-signed.
     """
     left, sizes, _ = np.linalg.svd(V, full_matrices=False)
-    largest = float(sizes[0]) * (1 + 64 * EPS)
+    largest = float(sizes[0]) * (1 + (64 + sum(V.shape)) * EPS)
     top = left[:, 0]
     attained = max(top.max(), -top.min()) > 0 and min(top.max(), -top.min()) <= NEGATIVE
     return Correlation(longest * largest, "exact" if attained else "bound")
