@@ -46,8 +46,8 @@ class Status(Enum):
             "because strong duality fails for weight decay on three and more layers."
         ),
     )
-    STATIONARY = (
-        "stationary",
+    CONSTRUCTION = (
+        "construction",
         (
             "A stationary construction of the literature, not proved to be the global optimum; "
             "from depth 5 on networks with a lower objective are known."

@@ -2,7 +2,7 @@
 
 Every function returns a :class:`~nogap.Solution` whose status says what was proved: ``OPTIMAL``
 (by a dual point), ``OPTIMAL_BY_REDUCTION`` (by an enclosure of the unknown that is left),
-``STATIONARY`` (a construction that is not proved to be global) or ``BOUND``.
+``CONSTRUCTION`` (a construction that is not proved to be global) or ``BOUND``.
 """
 
 from nogap.closed_form.deep_linear import deep_linear

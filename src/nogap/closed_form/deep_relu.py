@@ -114,7 +114,7 @@ def deep_relu_whitened(X: Any, Y: ArrayLike, beta: float, depth: int) -> Solutio
     -------
     Solution
         A :class:`~nogap.DeepNetwork` with one neuron a class in every layer. For L = 2 it is the
-        global optimum (``OPTIMAL``). For L >= 3 it is a stationary construction (``STATIONARY``)
+        global optimum (``OPTIMAL``). For L >= 3 it is a stationary construction (``CONSTRUCTION``)
         with the lower bound of the nuclear norm, kind "bound"; from L = 5 on better networks are
         known (five layers, ``X = Y = I_6``, beta 0.02: 0.2740 against 0.2988). Where the two meet,
         as they do for the zero network at a large beta, it is proved (``OPTIMAL``).
@@ -136,7 +136,7 @@ def deep_relu_whitened(X: Any, Y: ArrayLike, beta: float, depth: int) -> Solutio
     >>> import numpy as np
     >>> solution = deep_relu_whitened(np.eye(4), [0, 0, 1, 1], beta=0.1, depth=3)
     >>> print(solution.status, solution.certificate.kind)
-    stationary bound
+    construction bound
     """
     depth, beta = conditions.check_depth(depth), check_beta(beta)
     rows = conditions.dense(X)
@@ -163,7 +163,7 @@ def deep_relu_whitened(X: Any, Y: ArrayLike, beta: float, depth: int) -> Solutio
         beta=beta,
         penalty=penalty,
         lower_bound=lower,
-        status=Status.OPTIMAL if closed else Status.STATIONARY,
+        status=Status.OPTIMAL if closed else Status.CONSTRUCTION,
         proof=NUCLEAR_BOUND,
         kind="exact" if closed and depth == 2 else "bound",
     )
