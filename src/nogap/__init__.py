@@ -11,10 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nogap import losses, units
+from nogap import closed_form, losses, units
 from nogap.certificate import Certificate
 from nogap.certification import certify
+from nogap.deep_network import DeepNetwork
+from nogap.interpolation import interpolate
 from nogap.network import Network
+from nogap.optimal_networks import OptimalSet, optimal_set
 from nogap.patterns import enumerate_patterns, sample_patterns
 from nogap.problem import Problem
 from nogap.regularization import beta_max
@@ -29,7 +32,9 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Certificate",
+    "DeepNetwork",
     "Network",
+    "OptimalSet",
     "Problem",
     "ReLUClassifier",
     "ReLURegressor",
@@ -38,8 +43,11 @@ __all__ = [
     "Status",
     "beta_max",
     "certify",
+    "closed_form",
     "enumerate_patterns",
+    "interpolate",
     "losses",
+    "optimal_set",
     "path",
     "sample_patterns",
     "train",

@@ -69,6 +69,8 @@ class Certificate:
         A network with a smaller objective that was met while certifying, and
     better_objective : float
         its objective (``inf`` without one).
+    proof : str
+        How the bound was obtained, in words, where no dual correlation gives it (deep networks).
     """
 
     objective: float
@@ -80,6 +82,7 @@ class Certificate:
     proved_lower_bound: float = -math.inf
     better_network: Network | None = field(default=None, repr=False)
     better_objective: float = math.inf
+    proof: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         if self.kind != "search":
@@ -118,7 +121,7 @@ class Certificate:
         distance = f"at most {rounded_up(self.percent_above)} % above the global optimum"
         if not np.isfinite(self.percent_above):
             distance = f"at most {self.gap:.3g} above the global optimum"
-        meaning = f"lower bound {self.lower_bound:.6g}, kind {self.kind}: {MEANING[self.kind]}"
+        meaning = f"lower bound {self.lower_bound:.6g}, kind {self.kind}: {self.proof or MEANING[self.kind]}"
         sentences = [f"The objective {self.objective:.6g} {verb} {distance} ({meaning})."]
         if not self.proved and self.proved_lower_bound > 0:
             share = 100 * (self.objective / self.proved_lower_bound - 1)

@@ -88,6 +88,11 @@ def to_network(problem: Problem, unit: Unit, neurons: Neurons, hidden_bias: bool
 
 def from_network(problem: Problem, network: Network, hidden_bias: bool) -> Neurons:
     """Unit-form neurons of a network on the problem's rows (ReLU and linear networks)."""
+    if network.free_bias:
+        raise ValueError(
+            "the hidden biases of this network are free, and this problem penalises them; the "
+            "solution of closed_form.one_dimensional has the certificate for free biases"
+        )
     U = network.hidden_weights
     d = problem.rows.d - int(hidden_bias)
     if U.shape[1] != d:

@@ -105,7 +105,8 @@ def from_sklearn(model: Any, y: Any) -> tuple[Network, Any]:
     unknown = ~np.isin(labels, classes)
     if unknown.any():
         raise ValueError(
-            f"label {labels[unknown].tolist()[0]!r} is not among the classes that the {name} was fitted on"
+            f"label {labels[unknown].tolist()[0]!r} is not among the classes that the {name} was "
+            "fitted on"
         )
     index = np.searchsorted(classes, labels)
     return network, np.where(index == 1, 1.0, -1.0) if classes.size == 2 else index

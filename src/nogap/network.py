@@ -35,6 +35,8 @@ class Network:
         g_j, for the gated activation.
     gate_bias : array (m,), optional
         h_j.
+    free_bias : bool, default False
+        The penalty leaves the hidden biases out, as for :func:`nogap.closed_form.one_dimensional`.
 
     Examples
     --------
@@ -53,6 +55,7 @@ class Network:
         activation: str = "relu",
         gates: ArrayLike | None = None,
         gate_bias: ArrayLike | None = None,
+        free_bias: bool = False,
     ) -> None:
         U = numbers(hidden_weights, "hidden_weights").copy()
         A = numbers(output_weights, "output_weights").copy()
@@ -75,6 +78,7 @@ class Network:
         self.hidden_bias = _vector(hidden_bias, U.shape[0], "hidden_bias")
         self.intercept = _intercept(intercept, A.shape[1])
         self.activation = activation
+        self.free_bias = bool(free_bias)
         self.gates = None if gates is None else numbers(gates, "gates").copy()
         if self.gates is not None and self.gates.shape != U.shape:
             raise ValueError(f"gates must have shape {U.shape}, got {self.gates.shape}")
@@ -98,14 +102,15 @@ class Network:
         return int(self.output_weights.shape[1])
 
     def augmented_weights(self) -> Array:
-        """Hidden weights with the bias as a last column: what the penalty measures, (m, d')."""
+        """Hidden weights with the bias as a last column, (m, d')."""
         if self.hidden_bias is None:
             return self.hidden_weights
         return np.column_stack([self.hidden_weights, self.hidden_bias])
 
     def penalty(self) -> float:
-        """``sum_j ||u_j||_2 ||a_j||_2`` (the bias counts as part of u_j)."""
-        norms = np.linalg.norm(self.augmented_weights(), axis=1)
+        """``sum_j ||u_j||_2 ||a_j||_2`` (the bias counts as part of u_j unless it is free)."""
+        penalised = self.hidden_weights if self.free_bias else self.augmented_weights()
+        norms = np.linalg.norm(penalised, axis=1)
         return float(norms @ np.linalg.norm(self.output_weights, axis=1))
 
     # -- prediction --------------------------------------------------------------------------
@@ -194,7 +199,11 @@ class Network:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the network to a file without pickle (first beside it, then renamed)."""
-        storage.write(path, FORMAT, self.arrays(), {"activation": self.activation})
+        storage.write(path, FORMAT, self.arrays(), self._description())
+
+    def _description(self) -> dict[str, Any]:
+        free = {"free_bias": True} if self.free_bias else {}
+        return {"activation": self.activation, **free}
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Network:
@@ -208,7 +217,8 @@ class Network:
     ) -> Network:
         """Rebuild a network from the parts of a model file."""
         try:
-            return cls(**arrays, activation=meta["activation"])
+            free_bias = bool(meta.get("free_bias", False))
+            return cls(**arrays, activation=meta["activation"], free_bias=free_bias)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} does not hold a complete network: {error}") from None
 

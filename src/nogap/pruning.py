@@ -78,8 +78,9 @@ def independent_combination(features: Array, coefficients: Array) -> Array:
 def prune_network(network: Network, X: Any) -> Network:
     """See :meth:`nogap.Network.prune`."""
     X = check_matrix(X, columns=network.n_features_in)
+    network = _constants_as_intercept(network)
     U, A = network.augmented_weights(), network.output_weights
-    hidden, output = np.linalg.norm(U, axis=1), np.linalg.norm(A, axis=1)
+    hidden, output = _penalised_norms(network, U), np.linalg.norm(A, axis=1)
     alive = np.flatnonzero(hidden * output > 0)
     gates = _augmented_gates(network)
     V = U[alive] * output[alive, None]  # all of the neuron's size in the hidden weights
@@ -87,7 +88,7 @@ def prune_network(network: Network, X: Any) -> Network:
     G = None if gates is None else gates[alive]
     V, S, G = _merge(network, X, V, S, G)
     if V.shape[0]:
-        sizes = np.linalg.norm(V, axis=1)
+        sizes = _penalised_norms(network, V)
         features = _build(network, V / sizes[:, None], S, G).features(X)
         signed = (features[:, None, :] * S.T[None]).reshape(-1, V.shape[0])
         coefficients = independent_combination(signed, sizes)
@@ -111,8 +112,30 @@ def _merge(
     groups = merge_groups(np.packbits(patterns, axis=1), S)
     merged = np.stack([V[group].sum(axis=0) for group in groups])
     first = np.array([group[0] for group in groups])
-    kept = np.linalg.norm(merged, axis=1) > 0
+    kept = _penalised_norms(network, merged) > 0
     return merged[kept], S[first][kept], None if G is None else G[first][kept]
+
+
+def _penalised_norms(network: Network, V: Array) -> Array:
+    """Norms of augmented hidden weights V (m, d') as the network's penalty measures them."""
+    without_bias = network.free_bias and network.hidden_bias is not None
+    norms: Array = np.linalg.norm(V[:, :-1] if without_bias else V, axis=1)
+    return norms
+
+
+def _constants_as_intercept(network: Network) -> Network:
+    """Neurons that are nothing but a free bias cost nothing: they belong to the intercept."""
+    if not network.free_bias or network.hidden_bias is None or network.activation != "relu":
+        return network
+    constant = ~network.hidden_weights.any(axis=1)
+    level = np.maximum(network.hidden_bias[constant], 0.0) @ network.output_weights[constant]
+    return Network(
+        network.hidden_weights[~constant],
+        network.output_weights[~constant],
+        network.hidden_bias[~constant],
+        network.intercept + level,
+        free_bias=True,
+    )
 
 
 def _augmented_gates(network: Network) -> Array | None:
@@ -134,7 +157,7 @@ def _build(
 ) -> Network:
     """A network of the same kind from augmented weights V (m, d') and unit outputs S (m, C)."""
     if balanced:
-        sizes = np.sqrt(np.linalg.norm(V, axis=1, keepdims=True))
+        sizes = np.sqrt(_penalised_norms(like, V))[:, None]
         V, S = V / np.where(sizes > 0, sizes, 1.0), S * sizes
     biased = like.hidden_bias is not None
     return Network(
@@ -145,4 +168,5 @@ def _build(
         activation=activation or like.activation,
         gates=None if G is None else G[:, :-1],
         gate_bias=None if G is None else G[:, -1],
+        free_bias=like.free_bias,
     )

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING, Any, Generic
 
 from nogap.certificate import Certificate
 from nogap.network import Network
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    # what most solutions hold need not be said: Solution is Solution[Network]
+    NetworkT = TypeVar("NetworkT", default=Network, covariant=True)
+else:
+    from typing import TypeVar
+
+    NetworkT = TypeVar("NetworkT", covariant=True)
 
 
 class Status(Enum):
@@ -25,6 +36,28 @@ class Status(Enum):
         (
             "The sub-sampled program is solved to its tolerance; the certificate speaks of the "
             "network, not of the program."
+        ),
+    )
+    OPTIMAL_BY_REDUCTION = (
+        "optimal_by_reduction",
+        (
+            "The global optimum: the training problem reduces to one unknown (a norm or a singular "
+            "value), whose global minimum is enclosed from both sides; no dual point can prove it, "
+            "because strong duality fails for weight decay on three and more layers."
+        ),
+    )
+    CONSTRUCTION = (
+        "construction",
+        (
+            "A stationary construction of the literature, not proved to be the global optimum; "
+            "from depth 5 on networks with a lower objective are known."
+        ),
+    )
+    BOUND = (
+        "bound",
+        (
+            "No closed form is known for these targets: the lower bound is proved, and the network "
+            "is the one that comes with it, not the best one."
         ),
     )
     TIME_LIMIT = "time_limit", "max_time was reached; the best network so far is returned."
@@ -49,7 +82,12 @@ class Status(Enum):
     @property
     def converged(self) -> bool:
         """Whether the run ended because its own stopping test was met."""
-        return self in (Status.OPTIMAL, Status.SEARCH_OPTIMAL, Status.PROGRAM_OPTIMAL)
+        return self in (
+            Status.OPTIMAL,
+            Status.OPTIMAL_BY_REDUCTION,
+            Status.SEARCH_OPTIMAL,
+            Status.PROGRAM_OPTIMAL,
+        )
 
     def __str__(self) -> str:
         return self.label
@@ -81,12 +119,12 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Solution:
+class Solution(Generic[NetworkT]):
     """A trained network with its certificate.
 
     Attributes
     ----------
-    network : Network
+    network : Network or DeepNetwork
     objective : float
         The network's own objective, evaluated in float64 on its predictions.
     certificate : Certificate
@@ -96,7 +134,7 @@ class Solution:
         Rounds of the outer loop, exploration included: the length of ``history``.
     """
 
-    network: Network
+    network: NetworkT
     objective: float
     certificate: Certificate
     status: Status
@@ -104,7 +142,8 @@ class Solution:
     n_iter: int = 0
 
     def __str__(self) -> str:
+        network: Any = self.network
         return (
-            f"{self.network.n_neurons} neurons, objective {self.objective:.6g}. "
+            f"{network.n_neurons} neurons, objective {self.objective:.6g}. "
             f"{self.certificate} {self.status.sentence}"
         )

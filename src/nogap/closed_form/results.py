@@ -1,0 +1,153 @@
+"""From closed forms to solutions: the network's own objective, and what is proved about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from nogap._typing import Array
+from nogap.certificate import Certificate, Correlation, Kind, certificate_from_dual
+from nogap.deep_network import DeepNetwork
+from nogap.formulation import to_network
+from nogap.problem import EPS, Problem
+from nogap.solution import Solution, Status
+from nogap.solvers.neurons import Neurons
+from nogap.units import Unit
+
+DUAL_POINT = "proved; the residual, scaled, is a dual point of the convex program"
+ONE_UNKNOWN = "proved; the global minimum over the unknown that is left is enclosed"
+SINGULAR_VALUES = "proved; each singular value is settled by a function of one unknown"
+CLOSED = 1e-8  # relative gap at which a closed form counts as proved
+
+
+def without_intercept(problem: Problem, U: Array, A: Array) -> Neurons:
+    """Neurons of hidden weights U (m, d) and output weights A (m, C)."""
+    return Neurons.from_factors(
+        U, A, np.zeros(problem.n_outputs), np.zeros(U.shape[0], dtype=np.intp)
+    )
+
+
+def two_layer(
+    problem: Problem,
+    unit: Unit,
+    neurons: Neurons,
+    correlate: Callable[[Array], Correlation],
+    otherwise: Status = Status.STALLED,
+) -> Solution:
+    """The solution with a dual certificate at the network's own negative loss gradient.
+
+    ``correlate`` gives the dual correlation of V (n, C); ``otherwise`` is the status where the
+    certificate leaves a gap.
+    """
+    network = to_network(problem, unit, neurons, hidden_bias=False)
+    F = network.decision(problem.rows.take(np.arange(problem.rows.n)))
+    value = problem.loss_value(F) + problem.beta * network.penalty()
+    V = problem.dual_point(F)
+    certificate = certificate_from_dual(problem, value, V, correlate(V))
+    closed = certificate.relative_gap <= CLOSED
+    return Solution(network, value, certificate, Status.OPTIMAL if closed else otherwise)
+
+
+def weight_decay(network: DeepNetwork) -> float:
+    """``1/2 sum_l ||W_l||_F^2`` of a network without biases.
+
+    Examples
+    --------
+    >>> weight_decay(DeepNetwork([[[3.0]], [[1.0]]]))
+    5.0
+    """
+    return 0.5 * sum(float(np.sum(W**2)) for W in network.weights)
+
+
+def parallel_penalty(network: DeepNetwork) -> float:
+    """``1/L sum_k sum_l ||W_{l,k}||_F^L`` of parallel sub-networks of width one, L layers each.
+
+    Sub-network k is column k of the first layer, entry k of the diagonal hidden layers, and row k
+    of the last.
+
+    Examples
+    --------
+    >>> parallel_penalty(DeepNetwork([[[2.0]], [[2.0]], [[2.0]]]))
+    8.0
+    """
+    first, *middle, last = network.weights
+    norms = [np.linalg.norm(first, axis=0), np.linalg.norm(last, axis=1)]
+    norms += [np.abs(np.diag(W)) for W in middle]
+    return float(sum(np.sum(size**network.n_layers) for size in norms)) / network.n_layers
+
+
+def deep(
+    X: Array,
+    Y: Array,
+    network: DeepNetwork,
+    *,
+    beta: float,
+    penalty: float,
+    lower_bound: float,
+    status: Status,
+    proof: str,
+    kind: Kind = "exact",
+) -> Solution[DeepNetwork]:
+    """The solution for a deep network and the squared loss; the dual point is the residual.
+
+    The dual correlation is the largest singular value of ``X'V``.
+    """
+    V = Y - network.decision(X)
+    value = 0.5 * float(np.sum(V**2)) + beta * penalty
+    certificate = Certificate(
+        objective=value,
+        lower_bound=lower_bound,
+        kind=kind,
+        dual=V[:, 0] if V.shape[1] == 1 else V,
+        dual_correlation=float(np.linalg.norm(X.T @ V, 2)),
+        beta=beta,
+        proof=proof,
+    )
+    return Solution(network, value, certificate, status)
+
+
+def diagonal_layers(
+    first: Array, sizes: Array, last: Array, depth: int, activation: str
+) -> DeepNetwork:
+    """L layers of equal norms: ``first diag(sizes) last'`` with unit columns, spread evenly.
+
+    Parameters
+    ----------
+    first : array (d, k)
+    sizes : array (k,), non-negative
+    last : array (C, k)
+    depth : int
+        L.
+    """
+    kept = sizes > 0
+    if not kept.any():  # a layer has at least one neuron
+        shapes = [(first.shape[0], 1), *[(1, 1)] * (depth - 2), (1, last.shape[0])]
+        return DeepNetwork([np.zeros(shape) for shape in shapes], activation=activation)
+    root = sizes[kept] ** (1.0 / depth)
+    middle = [np.diag(root) for _ in range(depth - 2)]
+    weights = [first[:, kept] * root, *middle, (last[:, kept] * root).T]
+    return DeepNetwork(weights, activation=activation)
+
+
+def below(value: float, scale: float) -> float:
+    """A closed form's value less an allowance for the rounding of sums of that scale."""
+    return value - 256 * EPS * max(abs(value), abs(scale))
+
+
+def interpolation_certificate(
+    problem: Problem, norm: float, V: Array, correlation: Correlation
+) -> Certificate:
+    """Certificate of a minimum norm: ``max <V, Y>`` subject to ``q(V) <= 1``."""
+    scale = 1.0 / correlation.value if correlation.value > 0 else 0.0
+    products = V * problem.Y
+    lower = below(scale * float(products.sum()), scale * float(np.abs(products).sum()))
+    dual = scale * V
+    return Certificate(
+        objective=norm,
+        lower_bound=lower,
+        kind=correlation.kind,
+        dual=dual[:, 0] if dual.shape[1] == 1 else dual,
+        dual_correlation=correlation.value,
+        beta=1.0,
+    )

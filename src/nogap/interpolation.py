@@ -1,0 +1,268 @@
+"""Minimum-norm interpolation: the limit of training as beta goes to zero.
+
+    R = min sum_j ||u_j|| |a_j|   subject to   sum_j relu(X u_j) a_j = y
+      = max v'y                   subject to   q(v) <= 1,
+
+a semi-infinite linear program, solved by cutting planes, which is the loop of adaptive training: a
+master over the neurons found so far (a linear program), whose multipliers v an oracle prices.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from scipy.optimize import linprog
+
+from nogap._interrupt import InterruptRequest
+from nogap._typing import Array, ArrayLike, RandomState
+from nogap._validation import check_optional_positive, generator
+from nogap.certificate import Correlation
+from nogap.closed_form.results import interpolation_certificate, without_intercept
+from nogap.formulation import formulate, to_network
+from nogap.oracles import SearchOracle
+from nogap.oracles.base import Candidates
+from nogap.oracles.choice import exact_is_cheap, exact_oracle
+from nogap.pattern_choice import dense_rows
+from nogap.patterns._lines import distinct_lines
+from nogap.problem import EPS, Problem
+from nogap.solution import Record, Solution, Status
+from nogap.units import ReLU
+
+TOLERANCE = 3e-7  # excess of the dual correlation over 1 that asks for another round
+PRECISION = 1e-8  # of the exact oracle, which has the last word
+ACCEPTED = 1e-6  # relative gap at which the result counts as optimal
+FITS = 1e-8  # largest error of the result, relative to the largest target
+SAME = 1e-9  # relative difference of targets that rounding explains
+MOST_ROUNDS = 500
+SEEDS = 15  # of the search, in every round
+CANDIDATES = 12
+TINY = 60  # entries of X up to which the exact oracle is quicker than a search
+FIRST_PRICE = 100.0  # of a missed target, in units of what one neuron for it would cost
+MISSED = 1e-9  # share of the largest target below which nothing is missed
+
+
+def interpolate(
+    X: Any,
+    y: ArrayLike,
+    *,
+    hidden_bias: bool = False,
+    max_time: float | None = None,
+    random_state: RandomState = 0,
+) -> Solution:
+    """The two-layer ReLU network of least norm among all that fit the data exactly.
+
+    Minimises ``sum_j ||u_j||_2 |a_j|`` subject to ``f(x_i) = y_i`` for every sample: what training
+    tends to as beta goes to zero.
+
+    Parameters
+    ----------
+    X : array (n, d)
+    y : array (n,)
+        One output.
+    hidden_bias : bool
+        Give hidden units a bias: a ones column, penalised with the rest of u_j.
+    max_time : float, optional
+        Seconds after which the best network so far is returned; it may miss some targets.
+    random_state : int, Generator, RandomState or None
+        Seeds the search.
+
+    Returns
+    -------
+    Solution
+        ``objective`` is the norm; ``certificate.dual`` the v of the dual, whose ``v'y`` is the
+        lower bound.
+
+    Raises
+    ------
+    ValueError
+        Targets that no network fits: the rows that contradict each other.
+
+    See Also
+    --------
+    nogap.closed_form.one_dimensional : free biases and one input, by a formula.
+
+    Notes
+    -----
+    ``p*(beta) = beta R - beta^2 / 2 ||v||^2 + o(beta^2)`` for the squared loss. Ergen and Pilanci,
+    "Convex geometry and duality of over-parameterized neural networks" (JMLR 2021).
+
+    Examples
+    --------
+    >>> solution = interpolate([[-1.0], [1.0], [2.0]], [2.0, 1.0, 2.0])
+    >>> float(round(solution.objective, 6)), solution.certificate.kind
+    (3.0, 'exact')
+    """
+    problem = formulate(X, y, beta=1.0, hidden_bias=hidden_bias)
+    if problem.n_outputs != 1:
+        raise ValueError(f"interpolate serves one output, y has {problem.n_outputs}")
+    limit = check_optional_positive(max_time, "max_time")
+    rows = dense_rows(problem)
+    refuse_contradictions(rows, problem.Y[:, 0], hidden_bias)
+    return _Loop(problem, rows, hidden_bias, generator(random_state)).run(limit)
+
+
+def refuse_contradictions(rows: Array, y: Array, hidden_bias: bool) -> None:
+    """Raise a ``ValueError`` that names the rows no network fits together.
+
+    A network without output bias is positively homogeneous in the rows (with their ones column):
+    it gives 0 at 0, proportional outputs on a ray, and on opposite rays outputs whose difference is
+    linear.
+    """
+    lines = distinct_lines(rows)
+    wrong = np.flatnonzero(lines.zero & (y != 0))
+    if wrong.size:
+        row = int(wrong[0])
+        raise ValueError(
+            f"row {row} of X is zero, where every network without biases gives 0, and its target "
+            f"is {y[row]:g}; pass hidden_bias=True"
+        )
+    lengths = np.linalg.norm(rows, axis=1)
+    first: dict[tuple[int, bool], int] = {}  # row of each ray: a line and one of its two sides
+    for row in np.flatnonzero(~lines.zero).tolist():
+        ray = int(lines.line[row]), bool(lines.flipped[row])
+        other = first.setdefault(ray, row)
+        expected = y[other] * lengths[row] / lengths[other]
+        if abs(y[row] - expected) > SAME * max(abs(y[row]), abs(expected)):
+            ratio = lengths[row] / lengths[other]
+            how = (
+                "have the same x"
+                if hidden_bias
+                else f"are one direction in the ratio 1 : {ratio:g}"
+            )
+            raise ValueError(
+                f"no network interpolates: rows {other} and {row} of X {how}, and the targets "
+                f"{y[other]:g} and {y[row]:g}; train with beta > 0"
+            )
+    pairs = [(first[k, False], first[k, True]) for k, side in first if side and (k, False) in first]
+    _refuse_opposite_rows(rows, y, lengths, pairs)
+
+
+def _refuse_opposite_rows(
+    rows: Array, y: Array, lengths: Array, pairs: list[tuple[int, int]]
+) -> None:
+    """``f(x) - f(-x)`` is linear in x, because relu(z) - relu(-z) = z."""
+    if not pairs:
+        return
+    ahead, behind = np.array(pairs).T
+    units = rows[ahead] / lengths[ahead, None]
+    odd = y[ahead] / lengths[ahead] - y[behind] / lengths[behind]
+    w = np.linalg.lstsq(units, odd, rcond=None)[0]
+    missed = np.abs(units @ w - odd)
+    scale = np.abs(y[ahead] / lengths[ahead]) + np.abs(y[behind] / lengths[behind])
+    if missed.max() > SAME * scale.max():
+        k = int(np.argmax(missed))
+        raise ValueError(
+            f"no network interpolates: rows {ahead[k]} and {behind[k]} are opposite, where the "
+            "difference of the outputs is linear in the row, and with the other opposite rows that "
+            "cannot hold; train with beta > 0"
+        )
+
+
+class _Loop:
+    """Neurons in until none anywhere has a correlation above one."""
+
+    def __init__(
+        self, problem: Problem, rows: Array, hidden_bias: bool, rng: np.random.Generator
+    ) -> None:
+        self.problem, self.rows, self.hidden_bias = problem, rows, hidden_bias
+        self.search = SearchOracle(problem.rows, rng, SEEDS)
+        self.exact = (
+            exact_oracle(problem.rows, PRECISION) if exact_is_cheap(problem.rows, 1) else None
+        )
+        lengths = np.linalg.norm(rows, axis=1)
+        self.price = FIRST_PRICE / np.where(lengths > 0, lengths, 1.0)
+        units = rows[lengths > 0] / lengths[lengths > 0, None]
+        random = rng.standard_normal((2 * rows.shape[0], rows.shape[1]))
+        random /= np.linalg.norm(random, axis=1, keepdims=True)
+        self.directions = np.concatenate([units, -units, random])
+        self.history: list[Record] = []
+
+    def run(self, max_time: float | None) -> Solution:
+        began = perf_counter()
+        status = Status.ITERATION_LIMIT
+        with InterruptRequest() as interrupt:
+            for _ in range(MOST_ROUNDS):
+                weights, V, missed = self._master()
+                found, correlation = self._priced(weights, V)
+                self._record(began, weights, V, correlation)
+                if correlation.value > 1 + TOLERANCE and self._add(found.directions):
+                    pass
+                elif missed:  # every neuron is there, and missing a target is still too cheap
+                    self.price = FIRST_PRICE * self.price
+                else:
+                    status = Status.SEARCH_OPTIMAL if self.exact is None else Status.OPTIMAL
+                    break
+                if interrupt.pending or (max_time and perf_counter() - began > max_time):
+                    status = Status.INTERRUPTED if interrupt.pending else Status.TIME_LIMIT
+                    break
+            if not status.converged and self.exact is not None:
+                correlation = self.exact.price(V, 1)[1]
+        return self._solution(weights, V, correlation, status)
+
+    def _master(self) -> tuple[Array, Array, bool]:
+        """Signed sizes of the neurons, the multipliers V (n, 1), and whether targets miss.
+
+        ``min sum |t_j| + price' |r|`` subject to ``sum_j t_j relu(X u_j) + r = y``.
+        """
+        y = self.problem.Y[:, 0]
+        features = np.maximum(self.rows @ self.directions.T, 0.0)
+        n, m = features.shape
+        size, length = float(np.abs(y).max()) or 1.0, float(features.max())
+        A = np.concatenate([features / length, -features / length], axis=1)
+        solved: Any = linprog(
+            np.concatenate([np.ones(2 * m), np.tile(self.price * length, 2)]),
+            A_eq=np.concatenate([A, np.eye(n), -np.eye(n)], axis=1),
+            b_eq=y / size,
+            method="highs-ds",
+        )
+        if solved.status != 0:
+            raise RuntimeError(f"the linear program was not solved: {solved.message}")
+        slack = size * float(np.abs(solved.x[2 * m : 2 * m + n] - solved.x[2 * m + n :]).max())
+        weights = (solved.x[:m] - solved.x[m : 2 * m]) * size / length
+        V = np.asarray(solved.eqlin.marginals)[:, None] / length
+        return weights, V, slack > MISSED * size
+
+    def _priced(self, weights: Array, V: Array) -> tuple[Candidates, Correlation]:
+        """By the search, and by the exact oracle once that finds nothing."""
+        if self.exact is not None and self.rows.size <= TINY:
+            return self.exact.price(V, CANDIDATES)
+        found, correlation = self.search.price(V, CANDIDATES, self.directions[weights != 0])
+        if self.exact is not None and correlation.value <= 1 + TOLERANCE:
+            return self.exact.price(V, CANDIDATES)
+        return found, correlation
+
+    def _add(self, directions: Array) -> bool:
+        """Take in the directions that are new; whether there are any."""
+        nearest = np.max(directions @ self.directions.T, axis=1, initial=-1.0)
+        fresh = directions[nearest < 1 - 4 * EPS]
+        self.directions = np.concatenate([self.directions, fresh])
+        return bool(fresh.size)
+
+    def _record(self, began: float, weights: Array, V: Array, correlation: Correlation) -> None:
+        bound = float(np.sum(V * self.problem.Y)) / max(correlation.value, 1.0)
+        norm, count = float(np.abs(weights).sum()), int(np.count_nonzero(weights))
+        time = perf_counter() - began
+        self.history.append(Record(time, norm, bound, correlation.kind, count))
+
+    def _solution(
+        self, weights: Array, V: Array, correlation: Correlation, status: Status
+    ) -> Solution:
+        used, y = np.flatnonzero(weights), self.problem.Y[:, 0]  # of the neurons before the last
+        directions = self.directions[used]
+        features = np.maximum(self.rows @ directions.T, 0.0)
+        settled = np.linalg.lstsq(features, y, rcond=1e-13)[0]  # the last digits
+        same = np.all(settled * weights[used] > 0)
+        outputs = (settled if same else weights[used])[:, None]
+        neurons = without_intercept(self.problem, directions, outputs)
+        network = to_network(self.problem, ReLU(), neurons, self.hidden_bias)
+        X = self.rows[:, :-1] if self.hidden_bias else self.rows
+        network = network.prune(X)  # cutting planes leave neurons of one cell side by side
+        missed = float(np.abs(network.predict(X) - y).max())
+        certificate = interpolation_certificate(self.problem, network.penalty(), V, correlation)
+        fits = missed <= FITS * float(np.abs(y).max())
+        if status.converged and not (fits and certificate.relative_gap <= ACCEPTED):
+            status = Status.STALLED
+        count = len(self.history)
+        return Solution(network, certificate.objective, certificate, status, self.history, count)
