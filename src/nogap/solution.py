@@ -41,6 +41,18 @@ class Status(Enum):
         "No step lowers the objective any more, yet the gap is above the tolerance.",
     )
     INTERRUPTED = "interrupted", "Training was interrupted; the best network so far is returned."
+    STATIONARY = (
+        "stationary",
+        "The steps no longer improve the network: a local solution, not the global optimum.",
+    )
+    INEXACT = (
+        "inexact",
+        "No further step could be shown to be exact; the last network that was is returned.",
+    )
+    CONSTRAINTS_NOT_MET = (
+        "constraints_not_met",
+        "The returned network does not meet the hard constraints; excess says by how much.",
+    )
 
     def __init__(self, label: str, sentence: str) -> None:
         self.label = label
@@ -49,7 +61,12 @@ class Status(Enum):
     @property
     def converged(self) -> bool:
         """Whether the run ended because its own stopping test was met."""
-        return self in (Status.OPTIMAL, Status.SEARCH_OPTIMAL, Status.PROGRAM_OPTIMAL)
+        return self in (
+            Status.OPTIMAL,
+            Status.SEARCH_OPTIMAL,
+            Status.PROGRAM_OPTIMAL,
+            Status.STATIONARY,
+        )
 
     def __str__(self) -> str:
         return self.label

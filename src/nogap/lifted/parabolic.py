@@ -1,0 +1,379 @@
+"""Parabolic relaxation: deep networks under hard convex constraints, by exact convex steps.
+
+Around a centre, the bilinear equations of the layers are relaxed to convex quadratic inequalities
+and the activations to differences of convex functions; with large enough proximal weights the
+relaxation is exact, and the step is a step of the proximal-point method on the true problem
+(Zohrizadeh et al., "Convex relaxation for training neural networks"; the certificate is ours).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from nogap._threads import blas_threads
+from nogap._typing import Array, ArrayLike, RandomState
+from nogap._validation import (
+    check_callbacks,
+    check_matrix,
+    check_optional_count,
+    check_optional_positive,
+    check_positive,
+    check_rows_match,
+    check_weights,
+    generator,
+)
+from nogap.deep_network import DeepNetwork
+from nogap.lifted.activations import get_split
+from nogap.lifted.constraints import OutputConstraint, bind_constraints
+from nogap.lifted.layers import Layers, Task, forward, initial_layers
+from nogap.lifted.prox_engine import Multipliers, prox_step, smooth_violation, warm_up_layers
+from nogap.lifted.proximal import dual_scaled_weights
+from nogap.lifted.sequence import Proposal, run_sequence
+from nogap.lifted.solution import (
+    MET,
+    LiftedSolution,
+    relative_error,
+    trivial_certificate,
+    with_constraints,
+)
+from nogap.lifted.step import Step
+from nogap.losses import Loss, get_loss
+from nogap.solution import Record, Status
+
+START_DAMPING, LEAST_DAMPING = 1.5, 1.1
+MORE, LESS = 1.6, 1.2  # factors of the damping after a refusal and after a step
+REFUSALS = 15  # one after the other, before the run gives up
+PENALTY = 10.0  # of the first penalty, as a multiple of the loss's largest slope
+HARDER, RAISES = 10.0, 5  # the penalty grows by this factor, at most so often
+FALLING = {"prox": 1e-8, "conic": 1e-6}  # the merit may rise by this share: solver error
+
+Constraint = OutputConstraint | Callable[[Any], Any]
+
+
+def parabolic(
+    X: Any,
+    Y: ArrayLike,
+    hidden: Sequence[int] = (6, 6),
+    activation: str = "sigmoid",
+    *,
+    loss: str | Loss = "squared",
+    constraints: Iterable[Constraint] | OutputConstraint | None = None,
+    engine: str = "auto",
+    start: DeepNetwork | None = None,
+    warm_up: int = 0,
+    sample_weight: ArrayLike | None = None,
+    penalty: float | None = None,
+    tol: float = 1e-7,
+    max_iter: int = 100,
+    max_time: float | None = None,
+    random_state: RandomState = None,
+    callbacks: Iterable[Callable[[Record], Any]] | None = None,
+) -> LiftedSolution:
+    """Train a deep network under hard convex constraints on its outputs at the rows of X.
+
+    Every step solves a convex program around the last network and is only taken when it is shown
+    to be exact (its solution *is* a network) and when ``loss + penalty * violation`` does not rise.
+    The method is local: it finds a good network that meets the constraints, not the global optimum.
+
+    Parameters
+    ----------
+    X : array (n, d)
+    Y : array (n,) or (n, C)
+    hidden : sequence of int
+        Widths of the hidden layers, at least one.
+    activation : {"sigmoid", "tanh", "softplus", "relu", "softsign", "hardtanh"}
+        Of the hidden layers; the outputs are linear.
+    loss : str or Loss
+        As in :func:`nogap.train`; sums over the rows.  "squared" is half the sum of squares.
+    constraints : list of constraints, optional
+        :class:`ClassErrorBudget`, :class:`Bounds`, :class:`Order`, :class:`Affine`, or functions of
+        the outputs (a CVXPY expression (n, C)) that return a convex expression which must be at
+        most zero; the latter need ``engine="conic"``.
+    engine : {"auto", "prox", "conic"}
+        "prox" is fast and needs no modelling library; "conic" is the reference and needs CVXPY.
+        "auto" takes "conic" for activations with kinks and constraints written with CVXPY.
+    start : DeepNetwork, optional
+        Where to start; random weights (He's) when left out.
+    warm_up : int
+        Iterations of plain L-BFGS on the loss with penalty before the first convex step.  It
+        proves nothing and saves many steps; not for constraints written with CVXPY.
+    sample_weight : array (n,), optional
+        Weights of the rows in the loss.  A row of weight zero only bears constraints, which is how
+        constraints are set at points without a target.
+    penalty : float, optional
+        First weight of the violations in the merit.  It grows when the constraints ask for it.
+    tol : float
+        Stop when a step lowers the merit by less than this, relatively.
+    max_iter : int
+        Most steps.
+    max_time : float, optional
+        Seconds after which the best network so far is returned.
+    random_state : int, Generator, RandomState or None
+        Seeds the start.
+    callbacks : iterable of callables, optional
+        Each gets every :class:`LiftedRecord`; returning True stops the run.
+
+    Returns
+    -------
+    LiftedSolution
+        ``status`` is CONSTRAINTS_NOT_MET when the network's own outputs break a constraint by more
+        than 1e-6 of its size, and ``excess`` says by how much.
+
+    Raises
+    ------
+    ValueError
+        Data or parameters that do not fit, in one sentence.
+    ImportError
+        The conic engine without CVXPY.
+
+    Notes
+    -----
+    The relaxation is equation (5), the proximal terms equation (8) of Zohrizadeh et al.; the
+    weights are scaled by one backward pass at the centre.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nogap.lifted import Bounds, parabolic
+    >>> x = np.linspace(-2, 2, 9)
+    >>> solution = parabolic(x[:, None], x**2, (4,), "tanh", constraints=[Bounds(0.5, 3.5)],
+    ...                      max_iter=20, random_state=0)
+    >>> solution.feasible, bool(solution.network.predict(x[:, None]).max() <= 3.5)
+    (True, True)
+    """
+    task, layers = _checked(
+        X, Y, hidden, activation, loss, constraints, start, sample_weight, random_state
+    )
+    scheme = ParabolicScheme(
+        task,
+        _engine(engine, task),
+        check_optional_positive(penalty, "penalty"),
+        check_positive(tol, "tol"),
+    )
+    count = check_optional_count(max_iter, "max_iter")
+    seconds = check_optional_positive(max_time, "max_time")
+    iterations = _check_warm_up(warm_up, task)
+    with blas_threads(task.X.size):
+        outcome = run_sequence(
+            scheme,
+            lambda should_stop: scheme.start(layers, iterations, should_stop),
+            max_iter=100 if count is None else count,
+            max_time=seconds,
+            callbacks=check_callbacks(callbacks),
+        )
+    best = outcome.best.centre
+    F = forward(best, task.X, task.split).outputs
+    objective = task.loss_value(F)
+    counted = task.weights > 0
+    return with_constraints(
+        LiftedSolution(
+            network=best.network(activation),
+            objective=objective,
+            certificate=trivial_certificate(objective, task.least_loss(), task.Y.shape),
+            status=outcome.status,
+            history=list(outcome.history),
+            n_iter=outcome.n_accepted,
+            excess=task.constraints.excess(F),
+            forward_error=relative_error(F[counted], task.Y[counted]),
+        )
+    )
+
+
+class ParabolicScheme:
+    """Proximal weights, engine, penalty and multipliers from one step to the next."""
+
+    def __init__(
+        self,
+        task: Task,
+        engine: str,
+        penalty: float | None,
+        tol: float,
+    ) -> None:
+        self.task, self.engine, self.tol = task, engine, tol
+        self.rho = penalty
+        self.multipliers = Multipliers(np.zeros(len(task.constraints)))
+        self.damping, self.refusals, self.raises = START_DAMPING, 0, 0
+
+    # -- the merit ---------------------------------------------------------------------------
+
+    def merit(self, F: Array) -> float:
+        """Loss plus penalty; the prox engine's violations are smooth upper bounds."""
+        if self.rho is None:
+            slope = float(np.abs(self.task.loss_gradient(F)).max())
+            self.rho = PENALTY * (slope if slope > 0 else 1.0)
+        if not len(self.task.constraints):
+            return self.task.loss_value(F)
+        return self.task.loss_value(F) + self.rho * float(self._violation(F).sum())
+
+    def _violation(self, F: Array) -> Array:
+        if self.engine == "prox":
+            return smooth_violation(self.task, F)
+        return self.task.constraints.violations(F)
+
+    def judge(self, layers: Layers, step: Step | None = None) -> Proposal[Layers]:
+        """Everything on record of a network: its own outputs decide."""
+        F = forward(layers, self.task.X, self.task.split).outputs
+        merit = self.merit(F)
+        loss = self.task.loss_value(F)
+        facts = {
+            "objective": loss,
+            "lower_bound": self.task.least_loss(),
+            "kind": "bound",
+            "n_neurons": sum(W.shape[1] for W in layers.weights[:-1]),
+            "merit": merit,
+            "relaxed": merit if step is None else step.relaxed,
+            "gap": 0.0 if step is None else step.gap,
+            "certificate": 0.0 if step is None else step.certificate,
+            "exact": step is None or step.exact,
+            "excess": self.task.constraints.excess(F),
+            "damping": self.damping,
+            "penalty": self.rho,
+            "solver": "start" if step is None else step.solver,
+        }
+        return Proposal(layers, merit, step is None or step.exact, facts)
+
+    def start(
+        self, layers: Layers, iterations: int, should_stop: Callable[[], bool]
+    ) -> Proposal[Layers]:
+        """The first centre, after a warm-up if one is asked for."""
+        first = self.judge(layers)
+        if not iterations:
+            return first
+        assert self.rho is not None
+        warmed = warm_up_layers(
+            self.task, layers, self.rho, self.multipliers, iterations, should_stop
+        )
+        return self.judge(warmed)
+
+    # -- what the loop asks ------------------------------------------------------------------
+
+    def propose(self, centre: Layers, should_stop: Callable[[], bool]) -> Proposal[Layers]:
+        assert self.rho is not None
+        at = forward(centre, self.task.X, self.task.split)
+        gradient = self.task.loss_gradient(at.outputs)
+        if len(self.task.constraints) and not self.task.constraints.modelled:
+            gradient = gradient + self.task.constraints.pull(at.outputs, self.multipliers.values)
+        weights = dual_scaled_weights(centre, at, gradient, self.damping)
+        if self.engine == "prox":
+            step = prox_step(self.task, centre, weights, self.rho, self.multipliers, should_stop)
+        else:
+            from nogap.lifted.conic_engine import conic_step
+
+            step = conic_step(self.task, centre, weights, self.rho, self.multipliers)
+        return self.judge(step.layers, step)
+
+    def allowance(self, merit: float) -> float:
+        return FALLING[self.engine] * abs(merit)
+
+    def accepted(self, new: Proposal[Layers], old: Proposal[Layers]) -> Proposal[Layers]:
+        self.refusals = 0
+        self.damping = max(self.damping / LESS, LEAST_DAMPING)
+        slow = old.merit - new.merit <= max(1e-3, self.tol) * abs(old.merit)
+        if slow and new.facts["excess"] > MET and self.raises < RAISES:
+            assert self.rho is not None
+            self.rho, self.raises = HARDER * self.rho, self.raises + 1
+            F = forward(new.centre, self.task.X, self.task.split).outputs
+            return replace(new, merit=self.merit(F))
+        return new
+
+    def refused(self) -> bool:
+        self.damping *= MORE
+        self.refusals += 1
+        return self.refusals < REFUSALS
+
+    def better(self, new: Proposal[Layers], best: Proposal[Layers]) -> bool:
+        return bool(new.facts["excess"] <= MET or best.facts["excess"] > MET)
+
+    def ending(self, merits: list[float], latest: Proposal[Layers]) -> Status | None:
+        if len(merits) < 2 or merits[-2] - merits[-1] > self.tol * abs(merits[-2]):
+            return None
+        met = latest.facts["excess"] <= MET
+        return Status.STATIONARY if met else Status.CONSTRAINTS_NOT_MET
+
+
+def _check_warm_up(iterations: Any, task: Task) -> int:
+    if not isinstance(iterations, Integral) or isinstance(iterations, bool) or iterations < 0:
+        raise ValueError(f"warm_up must be a whole number of at least 0, got {iterations!r}")
+    if iterations and task.constraints.modelled:
+        raise ValueError("a constraint written with CVXPY allows no warm_up; leave it at 0")
+    return int(iterations)
+
+
+def _engine(engine: str, task: Task) -> str:
+    if engine not in ("auto", "prox", "conic"):
+        raise ValueError(f"engine must be 'auto', 'prox' or 'conic', got {engine!r}")
+    if engine == "auto":
+        needs_conic = task.constraints.modelled or not task.split.smooth
+        engine = "conic" if needs_conic else "prox"
+    if engine == "prox" and task.constraints.modelled:
+        raise ValueError("a constraint written with CVXPY needs engine='conic'")
+    if engine == "prox" and not task.loss.smooth:
+        raise ValueError(f"the {task.loss.name} loss has no gradient; use engine='conic'")
+    if engine == "conic":
+        from nogap.lifted.conic_engine import check_available
+
+        check_available(task.loss)
+    return engine
+
+
+def _checked(
+    X: Any,
+    Y: ArrayLike,
+    hidden: Sequence[int],
+    activation: str,
+    loss: str | Loss,
+    constraints: Any,
+    start: DeepNetwork | None,
+    sample_weight: ArrayLike | None,
+    random_state: RandomState,
+) -> tuple[Task, Layers]:
+    """The task and the layers to start from."""
+    X = check_matrix(X)
+    if not isinstance(X, np.ndarray):
+        raise ValueError("the lifted methods need dense data; pass X.toarray()")
+    X = np.asarray(X, dtype=np.float64)
+    resolved = get_loss(loss)
+    targets = resolved.encode(Y)
+    check_rows_match(X.shape[0], targets)
+    task = Task(
+        X=X,
+        Y=targets,
+        loss=resolved,
+        weights=check_weights(sample_weight, X.shape[0]),
+        constraints=bind_constraints(constraints, *targets.shape),
+        split=get_split(activation),
+    )
+    if start is None:
+        widths = (X.shape[1], *check_hidden(hidden), targets.shape[1])
+        return task, initial_layers(widths, targets, task.weights, generator(random_state))
+    return task, starting_layers(start, task.X.shape[1], targets.shape[1], activation)
+
+
+def check_hidden(hidden: Any) -> tuple[int, ...]:
+    """Widths of the hidden layers."""
+    try:
+        widths = tuple(check_optional_count(width, "hidden") for width in hidden)
+    except TypeError:
+        raise ValueError(f"hidden must be a sequence of widths, got {hidden!r}") from None
+    if not widths or None in widths:
+        raise ValueError(f"hidden must name at least one layer's width, got {hidden!r}")
+    return tuple(int(width) for width in widths if width is not None)
+
+
+def starting_layers(start: Any, n_inputs: int, n_outputs: int, activation: str) -> Layers:
+    """The layers of a network that fits the data, copied."""
+    if not isinstance(start, DeepNetwork):
+        raise ValueError(f"start must be a DeepNetwork, got {type(start).__name__}")
+    if start.n_features_in != n_inputs or start.n_outputs != n_outputs or start.n_layers < 2:
+        raise ValueError(
+            f"start is {start!r}, but the data have {n_inputs} inputs and {n_outputs} outputs, "
+            "and a hidden layer is needed"
+        )
+    if start.activation != activation:
+        raise ValueError(f"start has the activation {start.activation!r}, not {activation!r}")
+    return Layers([W.copy() for W in start.weights], [b.copy() for b in start.biases])
