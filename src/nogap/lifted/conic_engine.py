@@ -16,9 +16,9 @@ import numpy as np
 
 from nogap._typing import Array
 from nogap.exports import require
+from nogap.lifted.augmented import Multipliers
 from nogap.lifted.cuts import Cuts
 from nogap.lifted.layers import Layers, Pass, Task, forward
-from nogap.lifted.prox_engine import Multipliers
 from nogap.lifted.proximal import ProximalObjective, Weights
 from nogap.lifted.step import Step
 from nogap.losses import Huber, Loss

@@ -45,8 +45,17 @@ class OutputConstraint(ABC):
         """The functions at F, (K,); ``smooth`` asks for the upper bounds that have a gradient."""
 
     @abstractmethod
+    def jacobian(self, F: Array) -> Any:
+        """Jacobian of the smooth functions at F, sparse (K, n * C)."""
+
+    def curvature(self, F: Array, multipliers: Array) -> Array:
+        """Diagonal Hessian (n, C) of the smooth functions' sum weighted by the multipliers."""
+        return np.zeros_like(F)
+
     def pull(self, F: Array, multipliers: Array) -> Array:
         """Gradient (n, C) of the smooth functions' sum, weighted by the multipliers (K,)."""
+        G: Array = (self.jacobian(F).T @ multipliers).reshape(F.shape)
+        return G
 
     @abstractmethod
     def expression(self, cp: Any, F: Any) -> Any:
@@ -145,6 +154,21 @@ class ClassErrorBudget(OutputConstraint):
             G[rows] = weight * R / np.sqrt(R * R + width * width)
         return G
 
+    def jacobian(self, F: Array) -> Any:
+        signs = self.pull(F, np.ones(len(self.members))).ravel()
+        C = F.shape[1]
+        columns = [(rows[:, None] * C + np.arange(C)).ravel() for rows in self.members]
+        lines = np.repeat(np.arange(len(columns)), [part.size for part in columns])
+        index = np.concatenate(columns) if columns else np.zeros(0, dtype=np.intp)
+        return sp.csr_array((signs[index], (lines, index)), shape=(len(columns), F.size))
+
+    def curvature(self, F: Array, multipliers: Array) -> Array:
+        bend = np.zeros_like(F)
+        for rows, width, weight in zip(self.members, self._smoothing(), multipliers, strict=True):
+            R = F[rows] - self.labels[rows]
+            bend[rows] = weight * width**2 * (R * R + width * width) ** -1.5
+        return bend
+
     def expression(self, cp: Any, F: Any) -> Any:
         return cp.hstack(
             [
@@ -215,9 +239,8 @@ class Affine(OutputConstraint):
         values: Array = self.matrix @ F.ravel() - self.right
         return values
 
-    def pull(self, F: Array, multipliers: Array) -> Array:
-        G: Array = (self.matrix.T @ multipliers).reshape(F.shape)
-        return G
+    def jacobian(self, F: Array) -> Any:
+        return self.matrix
 
     def expression(self, cp: Any, F: Any) -> Any:
         return sp.csr_matrix(self.matrix) @ cp.vec(F, order="C") - self.right
@@ -273,8 +296,8 @@ class Bounds(OutputConstraint):
     def values(self, F: Array, *, smooth: bool = False) -> Array:
         return self.bind(*F.shape).values(F)
 
-    def pull(self, F: Array, multipliers: Array) -> Array:
-        return self.bind(*F.shape).pull(F, multipliers)
+    def jacobian(self, F: Array) -> Any:
+        return self.bind(*F.shape).jacobian(F)
 
     def expression(self, cp: Any, F: Any) -> Any:
         return self.bind(*F.shape).expression(cp, F)
@@ -323,8 +346,8 @@ class Order(OutputConstraint):
     def values(self, F: Array, *, smooth: bool = False) -> Array:
         return self.bind(*F.shape).values(F)
 
-    def pull(self, F: Array, multipliers: Array) -> Array:
-        return self.bind(*F.shape).pull(F, multipliers)
+    def jacobian(self, F: Array) -> Any:
+        return self.bind(*F.shape).jacobian(F)
 
     def expression(self, cp: Any, F: Any) -> Any:
         return self.bind(*F.shape).expression(cp, F)
@@ -369,7 +392,7 @@ class Modelled(OutputConstraint):
         cp = require("cvxpy", "cvxpy")
         return np.atleast_1d(self.expression(cp, cp.Constant(F)).value).astype(np.float64)
 
-    def pull(self, F: Array, multipliers: Array) -> Array:
+    def jacobian(self, F: Array) -> Any:
         raise ValueError("a constraint written with CVXPY needs engine='conic'")
 
     def expression(self, cp: Any, F: Any) -> Any:
@@ -417,6 +440,15 @@ class Constraints:
         for part, weights in zip(self.parts, np.split(multipliers, self._cuts), strict=True):
             G += part.pull(F, weights)
         return G
+
+    def jacobian(self, F: Array) -> Any:
+        return sp.vstack([part.jacobian(F) for part in self.parts], format="csr")
+
+    def curvature(self, F: Array, multipliers: Array) -> Array:
+        bend = np.zeros_like(F)
+        for part, weights in zip(self.parts, np.split(multipliers, self._cuts), strict=True):
+            bend += part.curvature(F, weights)
+        return bend
 
     def excess(self, F: Array) -> float:
         """Largest violation at F relative to the constraint's size."""

@@ -66,6 +66,13 @@ class Metric:
             parts.append((scale * (self._bases[k].T @ stacked)).ravel())
         return np.concatenate(parts)
 
-    @property
-    def size(self) -> int:
-        return sum(scale.size for scale in self._scales)
+    def coordinates(self, layers: Layers) -> Array:
+        """The coordinates of layers."""
+        parts = []
+        for k, scale in enumerate(self._scales):
+            change = [
+                layers.weights[k] - self.centre.weights[k],
+                layers.biases[k] - self.centre.biases[k],
+            ]
+            parts.append(((self._bases[k].T @ np.vstack(change)) / scale).ravel())
+        return np.concatenate(parts)

@@ -29,9 +29,10 @@ from nogap._validation import (
 )
 from nogap.deep_network import DeepNetwork
 from nogap.lifted.activations import get_split
+from nogap.lifted.augmented import Multipliers, smooth_violation
 from nogap.lifted.constraints import OutputConstraint, bind_constraints
 from nogap.lifted.layers import Layers, Task, forward, initial_layers
-from nogap.lifted.prox_engine import Multipliers, prox_step, smooth_violation, warm_up_layers
+from nogap.lifted.prox_engine import prox_step, warm_up_layers
 from nogap.lifted.proximal import dual_scaled_weights
 from nogap.lifted.sequence import Proposal, run_sequence
 from nogap.lifted.solution import (
@@ -51,6 +52,8 @@ REFUSALS = 15  # one after the other, before the run gives up
 PENALTY = 10.0  # of the first penalty, as a multiple of the loss's largest slope
 HARDER, RAISES = 10.0, 5  # the penalty grows by this factor, at most so often
 FALLING = {"prox": 1e-8, "conic": 1e-6}  # the merit may rise by this share: solver error
+WARM_UP = 100
+NOTHING = 1e-5  # a rise of this share after an exact step is the solver's error
 
 Constraint = OutputConstraint | Callable[[Any], Any]
 
@@ -65,7 +68,7 @@ def parabolic(
     constraints: Iterable[Constraint] | OutputConstraint | None = None,
     engine: str = "auto",
     start: DeepNetwork | None = None,
-    warm_up: int = 0,
+    warm_up: int | None = None,
     sample_weight: ArrayLike | None = None,
     penalty: float | None = None,
     tol: float = 1e-7,
@@ -99,9 +102,10 @@ def parabolic(
         "auto" takes "conic" for activations with kinks and constraints written with CVXPY.
     start : DeepNetwork, optional
         Where to start; random weights (He's) when left out.
-    warm_up : int
-        Iterations of plain L-BFGS on the loss with penalty before the first convex step.  It
-        proves nothing and saves many steps; not for constraints written with CVXPY.
+    warm_up : int, optional
+        Iterations of plain L-BFGS on the loss with penalty before the first convex step, followed
+        by what it takes to meet the constraints.  It proves nothing, but from a feasible centre
+        exact steps stay feasible.  By default 100, and 0 for constraints written with CVXPY.
     sample_weight : array (n,), optional
         Weights of the rows in the loss.  A row of weight zero only bears constraints, which is how
         constraints are set at points without a target.
@@ -281,10 +285,12 @@ class ParabolicScheme:
             return replace(new, merit=self.merit(F))
         return new
 
-    def refused(self) -> bool:
+    def refused(self, new: Proposal[Layers], old: Proposal[Layers]) -> Status | None:
+        if new.trusted and new.merit - old.merit <= NOTHING * abs(old.merit):
+            return Status.STATIONARY  # an exact step from here finds nothing better
         self.damping *= MORE
         self.refusals += 1
-        return self.refusals < REFUSALS
+        return Status.INEXACT if self.refusals == REFUSALS else None
 
     def better(self, new: Proposal[Layers], best: Proposal[Layers]) -> bool:
         return bool(new.facts["excess"] <= MET or best.facts["excess"] > MET)
@@ -297,10 +303,15 @@ class ParabolicScheme:
 
 
 def _check_warm_up(iterations: Any, task: Task) -> int:
+    if iterations is None:
+        return 0 if task.constraints.modelled or not task.loss.smooth else WARM_UP
     if not isinstance(iterations, Integral) or isinstance(iterations, bool) or iterations < 0:
         raise ValueError(f"warm_up must be a whole number of at least 0, got {iterations!r}")
-    if iterations and task.constraints.modelled:
-        raise ValueError("a constraint written with CVXPY allows no warm_up; leave it at 0")
+    if iterations and (task.constraints.modelled or not task.loss.smooth):
+        raise ValueError(
+            "constraints written with CVXPY, and losses without gradient, allow no warm_up; set it "
+            "to 0"
+        )
     return int(iterations)
 
 

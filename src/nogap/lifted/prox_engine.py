@@ -1,59 +1,28 @@
-"""The fast engine: descent on the smooth proximal problem, then the certificate of exactness.
-
-Hard constraints enter as an exact penalty ``rho * violation``, treated by an augmented Lagrangian
-whose multipliers are clipped to [0, rho] (Nocedal and Wright, chapter 17): where the constraints
-can be met the penalty is exact, and where they cannot the slack remains and is reported.
-"""
+"""The fast engine: descent on the smooth proximal problem, then the certificate of exactness."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from nogap._typing import Array
-from nogap.lifted.layers import Layers, Pass, Task, forward
+from nogap.lifted.augmented import MARGIN, AugmentedLagrangian, Multipliers, smooth_violation
+from nogap.lifted.layers import Layers, Pass, Task
 from nogap.lifted.metric import Metric
+from nogap.lifted.newton import is_cheap, minimise_newton
 from nogap.lifted.proximal import ProximalObjective, Weights
 from nogap.lifted.step import Step
 from nogap.solvers.lbfgs import minimise
 
-MARGIN = 2e-6  # constraints are tightened by this share of their size,
-ALLOWED = 1e-6  # and met to this one: the network's own outputs then meet them
+ALLOWED = 1e-6  # relative violation of the tightened constraints
 STATIONARY = 1e-4  # of the gradient at the centre
-ROUNDS = 15
-STIFFEST = 1e4
-WARM_ROUNDS = 10
+ROUNDS = 15  # of new multipliers
 INNER_ITERATIONS = 1000
-
-
-@dataclass
-class Multipliers:
-    """Multipliers of the constraints, kept from step to step; not above the penalty rho.
-
-    Attributes
-    ----------
-    values : array (K,)
-    stiffness : float
-        Of the quadratic terms, relative to ten times the bend of the loss.
-    """
-
-    values: Array
-    stiffness: float = 1.0
-
-
-def smooth_violation(task: Task, F: Array) -> Array:
-    """Violations (K,) of the smooth, slightly tightened constraints."""
-    values = _tightened(task, F)
-    over: Array = np.where(task.constraints.equality, np.abs(values), np.maximum(values, 0.0))
-    return over
-
-
-def _tightened(task: Task, F: Array) -> Array:
-    constraints = task.constraints
-    values = constraints.values(F, smooth=True)
-    return np.where(constraints.equality, values, values + MARGIN * constraints.size)
+NEWTON_ITERATIONS = 50
+WARM_ROUNDS = 10
+RESTORING_ROUNDS = 20
+RESTORING_MARGIN = 1e-3  # what is nearly met with this margin is met without it
 
 
 def prox_step(
@@ -67,8 +36,9 @@ def prox_step(
 ) -> Step:
     """Minimise G from the centre and judge the point found."""
     objective = ProximalObjective(task, centre, weights)
-    descent = _Descent(objective, rho, multipliers, should_stop, tolerance)
-    layers, run, output_gradient, solved = descent.run()
+    lagrangian = AugmentedLagrangian(objective, rho, multipliers)
+    layers, run, solved = _Descent(lagrangian, should_stop, tolerance).run()
+    output_gradient = lagrangian.output_gradient(run.outputs)
     loss, violation = task.loss_value(run.outputs), smooth_violation(task, run.outputs)
     ratios = objective.certificate(layers, run, output_gradient)
     return Step(
@@ -91,110 +61,96 @@ def warm_up_layers(
     iterations: int,
     should_stop: Callable[[], bool],
 ) -> Layers:
-    """Plain descent on the loss with penalty: a better centre to begin at, nothing proved."""
+    """Plain descent on the loss with penalty: a better centre to begin at, nothing proved.
+
+    Once the iterations are spent, rounds with ever stiffer constraints go on until these are met:
+    from a feasible centre, exact steps stay feasible.
+    """
     free = [0.0] * (layers.n_layers - 1)
-    for _ in range(WARM_ROUNDS):
+    for k in range(WARM_ROUNDS + RESTORING_ROUNDS):
         objective = ProximalObjective(task, layers, Weights([0.0, *free], free, free, free))
-        descent = _Descent(objective, rho, multipliers, should_stop, STATIONARY)
-        descent.rounds, descent.iterations = 1, -(-iterations // WARM_ROUNDS)
-        layers = descent.run()[0]
-        if should_stop():
+        violation = smooth_violation(task, objective.at.outputs) / task.constraints.size
+        if should_stop() or (k >= WARM_ROUNDS and violation.max(initial=0.0) <= ALLOWED):
             break
+        restoring = k >= WARM_ROUNDS
+        if restoring:
+            multipliers.stiffen()
+        margin = RESTORING_MARGIN if restoring else MARGIN
+        lagrangian = AugmentedLagrangian(objective, rho, multipliers, margin)
+        descent = _Descent(lagrangian, should_stop, STATIONARY)
+        layers = descent.warm_up(-(-iterations // WARM_ROUNDS), restoring)
+    multipliers.stiffness = 1.0
     return layers
 
 
 class _Descent:
-    """L-BFGS on the augmented Lagrangian, with better multipliers round by round."""
+    """Descent on the augmented Lagrangian, with better multipliers round by round.
+
+    Newton's method where the Hessian is cheap, else L-BFGS in well-conditioned coordinates.
+    """
 
     def __init__(
-        self,
-        objective: ProximalObjective,
-        rho: float,
-        multipliers: Multipliers,
-        should_stop: Callable[[], bool],
-        tolerance: float,
+        self, lagrangian: AugmentedLagrangian, should_stop: Callable[[], bool], tolerance: float
     ) -> None:
-        self.objective, self.task = objective, objective.task
-        self.rho, self.multipliers, self.interrupted = rho, multipliers, should_stop
-        self.size, self.equality = self.task.constraints.size, self.task.constraints.equality
-        F = objective.at.outputs
-        bend = self.task.weights[:, None] * self.task.loss.curvature(F, self.task.Y)
-        self.metric = Metric(objective, bend)
-        self.bend = max(float(bend.max()), 1e-3 * float(self.task.weights.max()))
-        self.tolerance = tolerance
-        self.rounds = ROUNDS if len(self.task.constraints) else 2
-        self.iterations = INNER_ITERATIONS
-        self.slope = self.target = np.inf  # norms of the gradient: the last one seen, and sought
+        self.lagrangian, self.interrupted = lagrangian, should_stop
+        self.centre = lagrangian.objective.centre
+        self.metric = Metric(lagrangian.objective, lagrangian.output_curvature)
+        self.newton = is_cheap(lagrangian.task.X.shape[0], self.centre)
+        steepest = self._slope(self.centre, lagrangian.objective.at)
+        self.final = tolerance * steepest + 1e-12
+        self.target = max(self.final, 1e-2 * steepest) if lagrangian.constrained else self.final
+        self.slope = np.inf  # norm of the gradient at the last point seen
 
-    def run(self) -> tuple[Layers, Pass, Array, bool]:
-        """Layers, their forward pass, the outputs' gradient there, and whether it is solved."""
-        y = np.zeros(self.metric.size)
-        steepest = float(np.linalg.norm(self.value_and_gradient(y)[1]))
-        final = self.tolerance * steepest + 1e-12
-        constrained = len(self.task.constraints) > 0
-        self.target = max(final, 1e-2 * steepest) if constrained else final
-        solved, worst = False, np.inf
-        for _ in range(self.rounds):
-            y, _ = minimise(
-                self.value_and_gradient, y, self.iterations, self._should_stop, 1e-13
-            )
-            wrong = self._improve_multipliers(y)
-            slope = float(np.linalg.norm(self.value_and_gradient(y, fixed=True)[1]))
-            solved = wrong <= ALLOWED and slope <= 2.0 * final
+    def run(self) -> tuple[Layers, Pass, bool]:
+        """Layers, their forward pass, and whether they solve the problem."""
+        layers, lagrangian, solved, worst = self.centre, self.lagrangian, False, np.inf
+        for _ in range(ROUNDS if lagrangian.constrained else 2):
+            layers = self._descend(layers)
+            run = lagrangian.forward(layers)
+            wrong = lagrangian.improve_multipliers(run)
+            solved = wrong <= ALLOWED and self._slope(layers, run) <= 2.0 * self.final
             if solved or self.interrupted():
                 break
             if wrong > max(0.25 * worst, ALLOWED):
-                self.multipliers.stiffness = min(4.0 * self.multipliers.stiffness, STIFFEST)
+                lagrangian.multipliers.stiffen()
             worst = wrong
-            self.target = max(final, 0.1 * self.target)
-        self.multipliers.stiffness = max(0.25 * self.multipliers.stiffness, 1.0)
-        layers = self.metric.layers(y)
-        run = forward(layers, self.task.X, self.task.split)
-        return layers, run, self._output_gradient(run.outputs, self.multipliers.values), solved
+            self.target = max(self.final, 0.1 * self.target)
+        lagrangian.multipliers.relax()
+        return layers, run, solved
 
-    def _improve_multipliers(self, y: Array) -> float:
-        """First-order update; by how much the old ones did not belong to this point."""
-        if not len(self.task.constraints):
-            return 0.0
-        F = forward(self.metric.layers(y), self.task.X, self.task.split).outputs
-        updated = self._updated(F)
-        change = np.abs(updated - self.multipliers.values)
-        self.multipliers.values = updated
-        return float(np.max(change / self._curvature() / self.size))
+    def warm_up(self, iterations: int, restoring: bool) -> Layers:
+        """One round from the centre."""
+        if restoring and self.newton:
+            layers = self._descend(self.centre)
+        else:
+            layers = self._descend_lbfgs(self.centre, iterations)
+        self.lagrangian.improve_multipliers(self.lagrangian.forward(layers))
+        return layers
+
+    def _slope(self, layers: Layers, run: Pass) -> float:
+        gradient = self.lagrangian.value_and_gradient(layers, run, fixed=True)[1]
+        return float(np.linalg.norm(self.metric.pull(gradient)))
+
+    def _descend(self, layers: Layers) -> Layers:
+        if self.newton:
+            return minimise_newton(self.lagrangian, layers, NEWTON_ITERATIONS, self._flat)
+        return self._descend_lbfgs(layers, INNER_ITERATIONS)
+
+    def _flat(self, gradient: Layers) -> bool:
+        self.slope = float(np.linalg.norm(self.metric.pull(gradient)))
+        return self._should_stop()
 
     def _should_stop(self) -> bool:
         return self.slope <= self.target or self.interrupted()
 
-    def _curvature(self) -> Array:
-        """Of the quadratic terms: as the loss bends along each constraint, times the stiffness."""
-        curvature: Array = self.multipliers.stiffness * 10.0 * self.bend / self.size
-        return curvature
+    def _descend_lbfgs(self, layers: Layers, iterations: int) -> Layers:
+        def function(y: Array) -> tuple[float, Array]:
+            at = self.metric.layers(y)
+            value, gradient = self.lagrangian.value_and_gradient(at, self.lagrangian.forward(at))
+            flat = self.metric.pull(gradient)
+            self.slope = float(np.linalg.norm(flat))
+            return value, flat
 
-    def _updated(self, F: Array) -> Array:
-        moved = self.multipliers.values + self._curvature() * _tightened(self.task, F)
-        lowest = np.where(self.equality, -self.rho, 0.0)
-        return np.clip(moved, lowest, self.rho)
-
-    def _output_gradient(self, F: Array, multipliers: Array) -> Array:
-        gradient = self.task.loss_gradient(F)
-        if multipliers.size:
-            gradient = gradient + self.task.constraints.pull(F, multipliers)
-        return gradient
-
-    def value_and_gradient(self, y: Array, fixed: bool = False) -> tuple[float, Array]:
-        """The augmented Lagrangian; with ``fixed``, the Lagrangian at the multipliers."""
-        layers = self.metric.layers(y)
-        run = forward(layers, self.task.X, self.task.split)
-        F = run.outputs
-        value = self.task.loss_value(F) + self.objective.regulariser(layers, run)
-        multipliers = self.multipliers.values
-        if multipliers.size and not fixed:
-            updated = self._updated(F)
-            change = updated - multipliers
-            value += float(updated @ _tightened(self.task, F))
-            value -= 0.5 * float(np.sum(change * change / self._curvature()))
-            multipliers = updated
-        gradient = self.objective.gradient(layers, run, self._output_gradient(F, multipliers))
-        flat = self.metric.pull(gradient)
-        self.slope = float(np.linalg.norm(flat))
-        return value, flat
+        start = self.metric.coordinates(layers)
+        y, _ = minimise(function, start, iterations, self._should_stop, 1e-13)
+        return self.metric.layers(y)

@@ -122,16 +122,16 @@ class ProximalObjective:
             weights.append(run.H[k].T @ Lam + 2.0 * self.weights.matrices[k] * change)
             biases.append(Lam.sum(axis=0))
             if k:
-                Lam = self._below(layers, run, k, self._input_gradient(layers, run, k, Lam))
+                Lam = self.below(layers, run, k, self.input_gradient(layers, run, k, Lam))
         return Layers(weights[::-1], biases[::-1])
 
-    def _input_gradient(self, layers: Layers, run: Pass, k: int, Lam: Array) -> Array:
+    def input_gradient(self, layers: Layers, run: Pass, k: int, Lam: Array) -> Array:
         """Gam_l (n, n_{l-1}): with respect to the inputs of layer k (from 0)."""
         moved = run.H[k] - self.at.H[k]
         Gam: Array = Lam @ layers.weights[k].T + 2.0 * self.weights.inputs[k - 1] * moved
         return Gam
 
-    def _below(self, layers: Layers, run: Pass, k: int, Gam: Array) -> Array:
+    def below(self, layers: Layers, run: Pass, k: int, Gam: Array) -> Array:
         """Lam_{l-1}: with respect to the pre-activations below layer k."""
         new, old = run.parts[k - 1], self.at.parts[k - 1]
         mp, mq = self.weights.convex[k - 1], self.weights.concave[k - 1]
@@ -152,11 +152,11 @@ class ProximalObjective:
             size, w = np.abs(Lam), self.weights
             matrices = max(matrices, 0.5 * float(size.sum(axis=0).max()) / w.matrices[k])
             inputs = max(inputs, 0.5 * float(size.sum(axis=1).max()) / w.inputs[k - 1])
-            Gam = self._input_gradient(layers, run, k, Lam)
+            Gam = self.input_gradient(layers, run, k, Lam)
             convex = max(convex, float(-Gam.min()) / w.convex[k - 1])
             if not self.task.split.convex:
                 concave = max(concave, float(Gam.max()) / w.concave[k - 1])
-            Lam = self._below(layers, run, k, Gam)
+            Lam = self.below(layers, run, k, Gam)
         return Ratios(matrices, inputs, convex, concave)
 
 

@@ -92,8 +92,8 @@ class Scheme(Protocol[Centre]):
     def accepted(self, new: Proposal[Centre], old: Proposal[Centre]) -> Proposal[Centre]:
         """Adapt to a step that was taken; the proposal, its merit restated if its rule changed."""
 
-    def refused(self) -> bool:
-        """Adapt to a refusal; False when nothing is left to try."""
+    def refused(self, new: Proposal[Centre], old: Proposal[Centre]) -> Status | None:
+        """Adapt to a refusal; how the run ends when nothing is left to try."""
 
     def better(self, new: Proposal[Centre], best: Proposal[Centre]) -> bool:
         """Which of two accepted points to return."""
@@ -178,8 +178,8 @@ def run_sequence(
                     if scheme.better(latest, best):
                         best = latest
                     status = scheme.ending(merits, latest)
-                elif not should_stop() and not scheme.refused():
-                    status = Status.INEXACT
+                elif not should_stop():
+                    status = scheme.refused(proposal, latest)
         except KeyboardInterrupt:
             status = Status.INTERRUPTED
     assert status is not None
