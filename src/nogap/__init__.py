@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nogap import losses, units
+from nogap import lifted, losses, units
 from nogap.certificate import Certificate
 from nogap.certification import certify
+from nogap.deep_network import DeepNetwork
 from nogap.network import Network
 from nogap.patterns import enumerate_patterns, sample_patterns
 from nogap.problem import Problem
@@ -23,12 +24,20 @@ from nogap.solution import Record, Solution, Status
 from nogap.training import train
 
 if TYPE_CHECKING:
-    from nogap.estimators import ReLUClassifier, ReLURegressor
+    from nogap.estimators import (
+        ConstrainedMLPClassifier,
+        ConstrainedMLPRegressor,
+        ReLUClassifier,
+        ReLURegressor,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Certificate",
+    "ConstrainedMLPClassifier",
+    "ConstrainedMLPRegressor",
+    "DeepNetwork",
     "Network",
     "Problem",
     "ReLUClassifier",
@@ -39,6 +48,7 @@ __all__ = [
     "beta_max",
     "certify",
     "enumerate_patterns",
+    "lifted",
     "losses",
     "path",
     "sample_patterns",
@@ -47,9 +57,17 @@ __all__ = [
 ]
 
 
+_ESTIMATORS = (
+    "ConstrainedMLPClassifier",
+    "ConstrainedMLPRegressor",
+    "ReLUClassifier",
+    "ReLURegressor",
+)
+
+
 def __getattr__(name: str) -> Any:
     """Import the estimators when they are first used: scikit-learn loads slowly."""
-    if name in ("ReLUClassifier", "ReLURegressor"):
+    if name in _ESTIMATORS:
         from nogap import estimators
 
         return getattr(estimators, name)

@@ -159,6 +159,7 @@ class DeepNetwork:
 
 
 def check_activation(name: Any, argument: str = "activation") -> str:
+    """The name of an activation, or a ``ValueError`` that lists those there are."""
     if not isinstance(name, str) or name not in ACTIVATIONS:
         raise ValueError(
             f"unknown {argument} {name!r}; use one of {', '.join(sorted(ACTIVATIONS))}"

@@ -4,20 +4,17 @@ Both methods are local.  What they offer is hard constraints on the outputs, mer
 and steps that are each shown to be exact.
 """
 
-from nogap.lifted.constraints import (
-    Affine,
-    Bounds,
-    ClassErrorBudget,
-    Modelled,
-    Order,
-    OutputConstraint,
-)
+from nogap.lifted.affine import Affine, Bounds, Order
+from nogap.lifted.budget import ClassErrorBudget
+from nogap.lifted.constraints import OutputConstraint
+from nogap.lifted.modelled import AtRows, Modelled
 from nogap.lifted.parabolic import parabolic
 from nogap.lifted.sequence import LiftedRecord
 from nogap.lifted.solution import LiftedSolution
 
 __all__ = [
     "Affine",
+    "AtRows",
     "Bounds",
     "ClassErrorBudget",
     "LiftedRecord",

@@ -40,7 +40,7 @@ class Cuts:
         return conditions
 
     def extend(self, found: list[tuple[Array, Array, Array]]) -> bool:
-        """Cut at the solution (Z, bound of p, bound of q) of each layer; False if none is needed."""
+        """Cut at each layer's solution (Z, bound of p, bound of q); False if no cut is needed."""
         needed = False
         for points, (Z, p_bound, q_bound) in zip(self.points, found, strict=True):
             parts = self.split.parts(Z)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -31,7 +32,9 @@ class Layers:
 
     def vector(self) -> Array:
         """All numbers in one vector."""
-        parts = [part.ravel() for pair in zip(self.weights, self.biases, strict=True) for part in pair]
+        parts = [
+            part.ravel() for pair in zip(self.weights, self.biases, strict=True) for part in pair
+        ]
         return np.concatenate(parts)
 
     def like(self, vector: Array) -> Layers:
@@ -53,7 +56,7 @@ def initial_layers(
     """He's random weights, the output layer in the scale of the targets and at their mean."""
     matrices = [
         rng.normal(scale=np.sqrt(2.0 / rows), size=(rows, columns))
-        for rows, columns in zip(widths[:-1], widths[1:], strict=True)
+        for rows, columns in pairwise(widths)
     ]
     mean = weights @ Y / weights.sum()
     spread = np.sqrt(weights @ (Y - mean) ** 2 / weights.sum())

@@ -63,7 +63,7 @@ def minimise_newton(
                 found = True
                 break
             length *= 0.5
-        if not found or new_value >= value and length < 1.0:
+        if not found or (new_value >= value and length < 1.0):
             break
         layers, run, value, gradient = new, new_run, new_value, new_gradient
     return layers

@@ -30,8 +30,9 @@ from nogap._validation import (
 from nogap.deep_network import DeepNetwork
 from nogap.lifted.activations import get_split
 from nogap.lifted.augmented import Multipliers, smooth_violation
-from nogap.lifted.constraints import OutputConstraint, bind_constraints
+from nogap.lifted.constraints import OutputConstraint
 from nogap.lifted.layers import Layers, Task, forward, initial_layers
+from nogap.lifted.modelled import bind_constraints
 from nogap.lifted.prox_engine import prox_step, warm_up_layers
 from nogap.lifted.proximal import dual_scaled_weights
 from nogap.lifted.sequence import Proposal, run_sequence
@@ -145,8 +146,15 @@ def parabolic(
     >>> import numpy as np
     >>> from nogap.lifted import Bounds, parabolic
     >>> x = np.linspace(-2, 2, 9)
-    >>> solution = parabolic(x[:, None], x**2, (4,), "tanh", constraints=[Bounds(0.5, 3.5)],
-    ...                      max_iter=20, random_state=0)
+    >>> solution = parabolic(
+    ...     x[:, None],
+    ...     x**2,
+    ...     (4,),
+    ...     "tanh",
+    ...     constraints=[Bounds(0.5, 3.5)],
+    ...     max_iter=20,
+    ...     random_state=0,
+    ... )
     >>> solution.feasible, bool(solution.network.predict(x[:, None]).max() <= 3.5)
     (True, True)
     """

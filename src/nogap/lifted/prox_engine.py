@@ -22,6 +22,7 @@ INNER_ITERATIONS = 1000
 NEWTON_ITERATIONS = 50
 WARM_ROUNDS = 10
 RESTORING_ROUNDS = 20
+HOPELESS = 4  # rounds without halving the violation
 RESTORING_MARGIN = 1e-3  # what is nearly met with this margin is met without it
 
 
@@ -67,6 +68,7 @@ def warm_up_layers(
     from a feasible centre, exact steps stay feasible.
     """
     free = [0.0] * (layers.n_layers - 1)
+    least, since = np.inf, 0
     for k in range(WARM_ROUNDS + RESTORING_ROUNDS):
         objective = ProximalObjective(task, layers, Weights([0.0, *free], free, free, free))
         violation = smooth_violation(task, objective.at.outputs) / task.constraints.size
@@ -75,6 +77,11 @@ def warm_up_layers(
         restoring = k >= WARM_ROUNDS
         if restoring:
             multipliers.stiffen()
+            worst = float(violation.max())
+            since = 0 if worst <= 0.5 * least else since + 1
+            least = min(least, worst)
+            if since == HOPELESS:
+                break
         margin = RESTORING_MARGIN if restoring else MARGIN
         lagrangian = AugmentedLagrangian(objective, rho, multipliers, margin)
         descent = _Descent(lagrangian, should_stop, STATIONARY)

@@ -143,7 +143,8 @@ def run_sequence(
     def tell(proposal: Proposal[Centre], accepted: bool) -> bool:
         seconds = perf_counter() - clock
         history.append(LiftedRecord(time=seconds, accepted=accepted, **proposal.facts))
-        return any([callback(history[-1]) is True for callback in callbacks])
+        answers = [callback(history[-1]) for callback in callbacks]  # all are told
+        return any(answer is True for answer in answers)
 
     with InterruptRequest() as interrupt:
 
