@@ -45,6 +45,10 @@ class Status(Enum):
         "stationary",
         "The steps no longer improve the network: a local solution, not the global optimum.",
     )
+    INTERPOLATED = (
+        "interpolated",
+        "The network's equations hold with the targets as its outputs, to the tolerance.",
+    )
     INEXACT = (
         "inexact",
         "No further step could be shown to be exact; the last network that was is returned.",
@@ -66,6 +70,7 @@ class Status(Enum):
             Status.SEARCH_OPTIMAL,
             Status.PROGRAM_OPTIMAL,
             Status.STATIONARY,
+            Status.INTERPOLATED,
         )
 
     def __str__(self) -> str:

@@ -9,6 +9,7 @@ from nogap.lifted.budget import ClassErrorBudget
 from nogap.lifted.constraints import OutputConstraint
 from nogap.lifted.modelled import AtRows, Modelled
 from nogap.lifted.parabolic import parabolic
+from nogap.lifted.rank import rank_constrained
 from nogap.lifted.sequence import LiftedRecord
 from nogap.lifted.solution import LiftedSolution
 
@@ -23,4 +24,5 @@ __all__ = [
     "Order",
     "OutputConstraint",
     "parabolic",
+    "rank_constrained",
 ]
