@@ -81,9 +81,7 @@ def test_a3_norm_in_the_plane_is_the_nuclear_norm_of_the_block():
         t = rng.uniform(0.1, 1.0)
         block = [[-t * (s0 * h + h0 * s - h0 * s0), np.sqrt(t) * (h - h0)],
                  [np.sqrt(t) * (s - s0), 1.0]]  # fmt: skip
-        assert plane_norm(h, s, h0, s0, t) == pytest.approx(
-            np.linalg.norm(block, "nuc"), abs=1e-12
-        )
+        assert plane_norm(h, s, h0, s0, t) == pytest.approx(np.linalg.norm(block, "nuc"), abs=1e-12)
 
 
 def test_a3_compact_program_has_the_value_of_the_literal_one():
@@ -184,7 +182,7 @@ def test_scaled_blocks_majorise_where_plain_ones_do_not():
     """S = 2, A + X = 1/2, B + Y = -1/2: the lemma's counterexample, and its repair."""
     C, H, W, zero = np.array([[1.75]]), np.array([[0.5]]), np.array([[-0.5]]), np.zeros((1, 1))
     plain = np.linalg.norm(product_matrix(C, H, W, zero, zero), "nuc")
-    assert C - H @ W == pytest.approx(2.0)
+    assert (C - H @ W).item() == pytest.approx(2.0)
     assert plain - 1.0 < 2.0
     scaled = np.linalg.norm(product_matrix(C, H, W, zero, zero, 0.5), "nuc")
     assert (scaled - 1.0) / 0.5 >= 2.0 - 1e-12

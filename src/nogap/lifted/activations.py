@@ -68,29 +68,26 @@ class Split:
         return self.parts(Z).value
 
 
+# The halves come from the parts of Z and h(Z) on either side of zero: no branches, which would cost
+# more than the exponentials.
+
+
 def _sigmoid(Z: Array) -> Parts:
-    S = expit(Z)
-    bell = S * (1.0 - S)
-    left = Z < 0
-    line = -0.25 * Z - 0.5
+    S, left = expit(Z), np.minimum(Z, 0.0)
+    below, above = np.minimum(S, 0.5), np.maximum(S, 0.5)
+    line = -0.25 * left
     return Parts(
-        np.where(left, S + line, 0.0),
-        np.where(left, bell - 0.25, 0.0),
-        np.where(left, line, -S),
-        np.where(left, -0.25, -bell),
+        below + line - 0.5,
+        below * (1.0 - below) - 0.25,
+        line - above,
+        above * (above - 1.0),
     )
 
 
 def _tanh(Z: Array) -> Parts:
-    T = np.tanh(Z)
-    left = Z < 0
-    squared = T * T
-    return Parts(
-        np.where(left, T - Z, 0.0),
-        np.where(left, -squared, 0.0),
-        np.where(left, -Z, -T),
-        np.where(left, -1.0, squared - 1.0),
-    )
+    T, left = np.tanh(Z), np.minimum(Z, 0.0)
+    below, above = np.minimum(T, 0.0), np.maximum(T, 0.0)
+    return Parts(below - left, -below * below, -left - above, above * above - 1.0)
 
 
 def _softplus(Z: Array) -> Parts:
@@ -111,13 +108,13 @@ def _hardtanh(Z: Array) -> Parts:
 
 
 def _softsign(Z: Array) -> Parts:
-    inverse = 1.0 / (1.0 + np.abs(Z))
-    left, ratio, slope = Z < 0, Z * inverse, inverse * inverse
+    ratio, left = Z / (1.0 + np.abs(Z)), np.minimum(Z, 0.0)
+    below, above = np.minimum(ratio, 0.0), np.maximum(ratio, 0.0)
     return Parts(
-        np.where(left, ratio - Z, 0.0),
-        np.where(left, slope - 1.0, 0.0),
-        np.where(left, -Z, -ratio),
-        np.where(left, -1.0, -slope),
+        below - left,
+        (2.0 + below) * below,
+        -left - above,
+        -((1.0 - above) ** 2),
     )
 
 

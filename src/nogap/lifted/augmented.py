@@ -15,7 +15,10 @@ from nogap._typing import Array
 from nogap.lifted.layers import Layers, Pass, Task, forward
 from nogap.lifted.proximal import ProximalObjective
 
-MARGIN = 2e-6  # constraints are tightened by this share of their size
+# Inequalities are tightened by a share of their size and met to half of it: then the network's own
+# outputs keep them.  Equalities have no inside; they are met to the accuracy that counts as met.
+MARGIN = 1e-4
+ALLOWED_INEQUALITY, ALLOWED_EQUALITY = 5e-5, 5e-7
 STIFFEST = 1e4
 
 
@@ -48,10 +51,19 @@ def tightened(task: Task, F: Array, margin: float = MARGIN) -> Array:
 
 
 def smooth_violation(task: Task, F: Array) -> Array:
-    """Violations (K,) of the smooth, slightly tightened constraints."""
+    """Violations (K,) of the smooth, tightened constraints beyond what still counts as met."""
     values = tightened(task, F)
-    over: Array = np.where(task.constraints.equality, np.abs(values), np.maximum(values, 0.0))
-    return over
+    over = np.where(task.constraints.equality, np.abs(values), values)
+    beyond: Array = np.maximum(over - allowed_violation(task), 0.0)
+    return beyond
+
+
+def allowed_violation(task: Task) -> Array:
+    """Violations (K,) of the tightened functions that still count as met."""
+    constraints = task.constraints
+    share = np.where(constraints.equality, ALLOWED_EQUALITY, ALLOWED_INEQUALITY)
+    allowed: Array = share * constraints.size
+    return allowed
 
 
 class AugmentedLagrangian:
@@ -76,6 +88,7 @@ class AugmentedLagrangian:
     ) -> None:
         self.objective, self.task, self.margin = objective, objective.task, margin
         self.rho, self.multipliers = rho, multipliers
+        self._allowed = allowed_violation(self.task)
         self.output_curvature = self._loss_curvature(objective.at.outputs)
         least = 1e-3 * float(self.task.weights.max())
         self._bend = max(float(self.output_curvature.max()), least)
@@ -103,13 +116,29 @@ class AugmentedLagrangian:
         return np.clip(moved, self._lowest, self.rho)
 
     def improve_multipliers(self, run: Pass) -> float:
-        """First-order update; by how much (relative) the old ones did not belong to this point."""
+        """First-order update; how far the old ones were from belonging to this point.
+
+        At most 1 when they belong to it to the accuracy asked.
+        """
         if not self.constrained:
             return 0.0
         updated = self._updated(run.outputs)
         change = np.abs(updated - self.multipliers.values)
         self.multipliers.values = updated
-        return float(np.max(change / self._stiffness() / self.task.constraints.size))
+        return float(np.max(change / self._stiffness() / self._allowed))
+
+    def curvature(self) -> Array:
+        """Diagonal curvature (n, C) in the outputs at the centre, that of constraints included."""
+        F, curvature = self.objective.at.outputs, self.output_curvature
+        if not self.constrained:
+            return curvature
+        multipliers = self._updated(F)
+        curvature = curvature + self.task.constraints.curvature(F, multipliers)
+        moving = (multipliers > self._lowest) & (multipliers < self.rho)
+        A = self.task.constraints.jacobian(F)
+        squares = A.multiply(A).T @ np.where(moving, self._stiffness(), 0.0)
+        total: Array = curvature + squares.reshape(F.shape)
+        return total
 
     def output_gradient(self, F: Array, multipliers: Array | None = None) -> Array:
         """Of the loss and the constraints in the outputs (n, C)."""

@@ -7,7 +7,12 @@ from collections.abc import Callable
 import numpy as np
 
 from nogap._typing import Array
-from nogap.lifted.augmented import MARGIN, AugmentedLagrangian, Multipliers, smooth_violation
+from nogap.lifted.augmented import (
+    MARGIN,
+    AugmentedLagrangian,
+    Multipliers,
+    smooth_violation,
+)
 from nogap.lifted.layers import Layers, Pass, Task
 from nogap.lifted.metric import Metric
 from nogap.lifted.newton import is_cheap, minimise_newton
@@ -15,7 +20,6 @@ from nogap.lifted.proximal import ProximalObjective, Weights
 from nogap.lifted.step import Step
 from nogap.solvers.lbfgs import minimise
 
-ALLOWED = 1e-6  # relative violation of the tightened constraints
 STATIONARY = 1e-4  # of the gradient at the centre
 ROUNDS = 15  # of new multipliers
 INNER_ITERATIONS = 1000
@@ -72,7 +76,7 @@ def warm_up_layers(
     for k in range(WARM_ROUNDS + RESTORING_ROUNDS):
         objective = ProximalObjective(task, layers, Weights([0.0, *free], free, free, free))
         violation = smooth_violation(task, objective.at.outputs) / task.constraints.size
-        if should_stop() or (k >= WARM_ROUNDS and violation.max(initial=0.0) <= ALLOWED):
+        if should_stop() or (k >= WARM_ROUNDS and not violation.any()):
             break
         restoring = k >= WARM_ROUNDS
         if restoring:
@@ -86,7 +90,6 @@ def warm_up_layers(
         lagrangian = AugmentedLagrangian(objective, rho, multipliers, margin)
         descent = _Descent(lagrangian, should_stop, STATIONARY)
         layers = descent.warm_up(-(-iterations // WARM_ROUNDS), restoring)
-    multipliers.stiffness = 1.0
     return layers
 
 
@@ -101,7 +104,7 @@ class _Descent:
     ) -> None:
         self.lagrangian, self.interrupted = lagrangian, should_stop
         self.centre = lagrangian.objective.centre
-        self.metric = Metric(lagrangian.objective, lagrangian.output_curvature)
+        self.metric = Metric(lagrangian.objective, lagrangian.curvature())
         self.newton = is_cheap(lagrangian.task.X.shape[0], self.centre)
         steepest = self._slope(self.centre, lagrangian.objective.at)
         self.final = tolerance * steepest + 1e-12
@@ -115,10 +118,10 @@ class _Descent:
             layers = self._descend(layers)
             run = lagrangian.forward(layers)
             wrong = lagrangian.improve_multipliers(run)
-            solved = wrong <= ALLOWED and self._slope(layers, run) <= 2.0 * self.final
+            solved = wrong <= 1.0 and self._slope(layers, run) <= 2.0 * self.final
             if solved or self.interrupted():
                 break
-            if wrong > max(0.25 * worst, ALLOWED):
+            if wrong > max(0.25 * worst, 1.0):
                 lagrangian.multipliers.stiffen()
             worst = wrong
             self.target = max(self.final, 0.1 * self.target)
