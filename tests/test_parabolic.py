@@ -429,7 +429,7 @@ def test_b10_records_hold_every_figure():
         assert np.all(np.isfinite([*numbers, record.damping, record.time, record.penalty]))
         assert record.solver in ("stationary", "not stationary")
         assert record.relaxed >= record.merit * (1 - 1e-9)  # the regulariser is not negative
-    assert solution.n_iter == 3
+    assert solution.n_iter == sum(record.accepted for record in solution.history[1:]) > 0
     assert solution.certificate.lower_bound == 0.0  # all that is known of the global optimum
     assert solution.certificate.kind == "bound"
     assert "local" in Status.STATIONARY.sentence

@@ -1,5 +1,7 @@
 """The rank-constrained method: the lemma, its compact form against the literal one, the experiment."""
 
+from itertools import pairwise
+
 import cvxpy as cp
 import numpy as np
 import pytest
@@ -108,7 +110,7 @@ def test_a3_compact_program_has_the_value_of_the_literal_one():
 
 def teacher(seed, output="linear", widths=(3, 3, 2), n=30):
     rng = np.random.default_rng(seed)
-    weights = [rng.normal(size=(a, b)) for a, b in zip(widths, widths[1:], strict=False)]
+    weights = [rng.normal(size=(a, b)) for a, b in pairwise(widths)]
     biases = [rng.normal(size=b) for b in widths[1:]]
     network = DeepNetwork(weights, biases, "relu", output)
     inputs = rng.normal(size=(n, widths[0]))

@@ -9,8 +9,9 @@ import numpy as np
 
 from nogap._typing import Array, IntArray
 
-LINES = 20  # training rows through which each monotone feature is varied
-POINTS = 9  # quantiles of the feature along each line
+LINES = 8  # training rows through which each monotone feature is varied
+QUANTILES = 5  # of the feature along each line, where the data are,
+EVEN = 25  # and evenly spaced points, where there are few
 
 
 def monotone_signs(given: Any, d: int, names: list[str] | None) -> IntArray:
@@ -34,11 +35,14 @@ def monotone_signs(given: Any, d: int, names: list[str] | None) -> IntArray:
 def monotone_chains(X: Array, signs: IntArray, rng: np.random.Generator) -> tuple[Array, IntArray]:
     """Points (k, d) and pairs (below, above) of them that the signs order.
 
-    Each line starts from a training row and sets one feature to the quantiles of its values.
+    Each line starts from a training row and sets one feature to points over its range.
     """
     points, pairs, start = [np.zeros((0, X.shape[1]))], [np.zeros((0, 2), dtype=np.intp)], 0
     for feature in np.flatnonzero(signs):
-        grid = np.unique(np.quantile(X[:, feature], np.linspace(0.0, 1.0, POINTS)))
+        values = X[:, feature]
+        quantiles = np.quantile(values, np.linspace(0.0, 1.0, QUANTILES))
+        even = np.linspace(values.min(), values.max(), EVEN)
+        grid = np.unique(np.concatenate([quantiles, even]))
         if grid.size == 1:
             continue
         rows = rng.choice(X.shape[0], size=min(LINES, X.shape[0]), replace=False)

@@ -49,7 +49,21 @@ class Affine(OutputConstraint):
                 f"an affine constraint has {self.matrix.shape[1]} columns, but there are {n} rows "
                 f"times {n_outputs} outputs"
             )
-        return self
+        return self._normalised()
+
+    def _normalised(self) -> Affine:
+        """The same constraint with a largest coefficient of 1 in every row.
+
+        The multiplier of a row then has the size of the loss's slopes, which is what the penalty
+        and the stiffness are chosen for.
+        """
+        largest = abs(self.matrix).max(axis=1).toarray().ravel()
+        largest[largest == 0.0] = 1.0
+        bound = Affine(
+            sp.diags_array(1.0 / largest) @ self.matrix, self.right / largest, self.equality
+        )
+        bound.size = self.size / largest
+        return bound
 
     def values(self, F: Array, *, smooth: bool = False) -> Array:
         values: Array = self.matrix @ F.ravel() - self.right

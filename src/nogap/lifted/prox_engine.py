@@ -20,13 +20,15 @@ from nogap.lifted.proximal import ProximalObjective, Weights
 from nogap.lifted.step import Step
 from nogap.solvers.lbfgs import minimise
 
-STATIONARY = 1e-4  # of the gradient at the centre
+# Gradient norm of a solved step, as a share of that at the centre: by Newton's method, by L-BFGS.
+STATIONARY, STATIONARY_LARGE = 1e-4, 1e-3
 ROUNDS = 15  # of new multipliers
 INNER_ITERATIONS = 1000
 NEWTON_ITERATIONS = 50
 WARM_ROUNDS = 10
 RESTORING_ROUNDS = 20
-HOPELESS = 4  # rounds without halving the violation
+HOPELESS = 6  # rounds without halving the violation
+RESTORING_ITERATIONS = 50  # of L-BFGS, a round, at least
 RESTORING_MARGIN = 1e-3  # what is nearly met with this margin is met without it
 
 
@@ -37,7 +39,7 @@ def prox_step(
     rho: float,
     multipliers: Multipliers,
     should_stop: Callable[[], bool],
-    tolerance: float = STATIONARY,
+    tolerance: float | None = None,
 ) -> Step:
     """Minimise G from the centre and judge the point found."""
     objective = ProximalObjective(task, centre, weights)
@@ -88,8 +90,11 @@ def warm_up_layers(
                 break
         margin = RESTORING_MARGIN if restoring else MARGIN
         lagrangian = AugmentedLagrangian(objective, rho, multipliers, margin)
-        descent = _Descent(lagrangian, should_stop, STATIONARY)
-        layers = descent.warm_up(-(-iterations // WARM_ROUNDS), restoring)
+        descent = _Descent(lagrangian, should_stop)
+        share = -(-iterations // WARM_ROUNDS)
+        layers = descent.warm_up(
+            max(share, RESTORING_ITERATIONS) if restoring else share, restoring
+        )
     return layers
 
 
@@ -100,13 +105,18 @@ class _Descent:
     """
 
     def __init__(
-        self, lagrangian: AugmentedLagrangian, should_stop: Callable[[], bool], tolerance: float
+        self,
+        lagrangian: AugmentedLagrangian,
+        should_stop: Callable[[], bool],
+        tolerance: float | None = None,
     ) -> None:
         self.lagrangian, self.interrupted = lagrangian, should_stop
         self.centre = lagrangian.objective.centre
         self.metric = Metric(lagrangian.objective, lagrangian.curvature())
         self.newton = is_cheap(lagrangian.task.X.shape[0], self.centre)
         steepest = self._slope(self.centre, lagrangian.objective.at)
+        if tolerance is None:
+            tolerance = STATIONARY if self.newton else STATIONARY_LARGE
         self.final = tolerance * steepest + 1e-12
         self.target = max(self.final, 1e-2 * steepest) if lagrangian.constrained else self.final
         self.slope = np.inf  # norm of the gradient at the last point seen
