@@ -8,9 +8,11 @@ with a penalty on the violation, for the same number of seconds on one thread.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from time import perf_counter
 
 import numpy as np
@@ -68,7 +70,7 @@ def network() -> torch.nn.Sequential:
     torch.manual_seed(0)
     widths = (4, *HIDDEN)
     layers: list[torch.nn.Module] = []
-    for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
+    for inputs, outputs in pairwise(widths):
         layers += [torch.nn.Linear(inputs, outputs), torch.nn.Tanh()]
     return torch.nn.Sequential(*layers, torch.nn.Linear(widths[-1], 1)).double()
 
@@ -134,6 +136,7 @@ def main() -> int:
     options = parser.parse_args()
     torch.set_num_threads(1)
     X, y = problem()
+    say(f"load average at the start: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")
     say("| method | loss | worst class beyond its budget | met | seconds | |")
     say("|---|---|---|---|---|---|")
     for warm_up in (0, 100):

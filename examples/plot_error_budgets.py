@@ -11,9 +11,9 @@ classes of the Yeast data).
 Labels are coded as -1 and 1. The coding matters: with 0 and 1, the constant one half meets the
 budget and the constraint does nothing.
 
-If the environment variable ``NOGAP_DATA`` names a folder with ``yeast.npz`` (arrays ``X``, ``y`` and
-``class_names``, with NUC and MIT among them), the original data are used; otherwise breast cancer data
-that ship with scikit-learn, blurred by noise so that the classes overlap.
+If the environment variable ``NOGAP_DATA`` names a folder with ``yeast.npz`` (arrays ``X``, ``y``
+and ``class_names``, with NUC and MIT among them), the original data are used; otherwise breast
+cancer data that ship with scikit-learn, blurred by noise so that the classes overlap.
 """
 
 # %%
@@ -143,4 +143,4 @@ plt.show()
 # %%
 # The budget improves on the same network without it where the imbalance is strong, and it holds on
 # the training rows, which no weighting promises. Against Adam with class weights the comparison
-# hangs on when Adam stops: the published advantage is over baselines that were trained for very long.
+# hangs on when Adam stops: the published advantage is over baselines trained for very long.

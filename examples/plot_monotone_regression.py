@@ -96,5 +96,5 @@ plt.show()
 print(f"status: {constrained.status_.sentence} Largest excess: {constrained.excess_:.1e}")
 
 # %%
-# The constraints are set at the training rows (bounds) and at points along lines through some of them
-# (monotonicity and bounds). Between these points nothing is proved; a finer grid costs time.
+# The constraints are set at the training rows (bounds) and at points along lines through some of
+# them (monotonicity and bounds). Between these points nothing is proved; more points cost time.

@@ -496,6 +496,7 @@ def test_without_cvxpy_prox_works_and_conic_says_what_is_missing(monkeypatch):
         ({"activation": "gelu"}, "unknown activation 'gelu'; use one of"),
         ({"engine": "fast"}, "engine must be"),
         ({"engine": "prox", "constraints": [cp.norm]}, "needs engine='conic'"),
+        ({"engine": "prox", "activation": "relu"}, "has kinks"),
         ({"constraints": [3]}, r"constraints\[0\] must be a constraint"),
         ({"constraints": [Bounds(2, 1)]}, "no output lies between"),
         ({"constraints": [Order([[0, 5]])]}, "pairs name rows from 0 to 5"),
