@@ -338,7 +338,7 @@ class ConstrainedMLPClassifier(ClassifierMixin, _ConstrainedMLP):
     ----------
     network_ : nogap.DeepNetwork
     classes_ : array (n_classes,)
-    status_, excess_, objective_, n_iter_, history_, n_features_in_, feature_names_in_
+    status_, excess_, objective_, n_iter_, history_
         As in :class:`ConstrainedMLPRegressor`.
 
     References
