@@ -177,7 +177,7 @@ class ConstrainedMLPRegressor(RegressorMixin, _ConstrainedMLP):
         Convex steps.
     history_ : list of nogap.lifted.LiftedRecord
     n_features_in_ : int
-    feature_names_in_ : array (n_features_in_,) of str
+    feature_names_in_ : array (d,) of str
 
     See Also
     --------
