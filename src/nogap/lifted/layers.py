@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from nogap._typing import Array
+from nogap._validation import check_optional_count
 from nogap.deep_network import DeepNetwork
 from nogap.lifted.activations import Parts, Split
 from nogap.lifted.constraints import Constraints
@@ -63,6 +65,31 @@ def initial_layers(
     matrices[-1] *= np.where(spread > 0, spread, 1.0)
     biases = [np.zeros(columns) for columns in widths[1:-1]]
     return Layers(matrices, [*biases, mean])
+
+
+def check_hidden(hidden: Any) -> tuple[int, ...]:
+    """Widths of the hidden layers."""
+    try:
+        widths = tuple(check_optional_count(width, "hidden") for width in hidden)
+    except TypeError:
+        raise ValueError(f"hidden must be a sequence of widths, got {hidden!r}") from None
+    if not widths or None in widths:
+        raise ValueError(f"hidden must name at least one layer's width, got {hidden!r}")
+    return tuple(int(width) for width in widths if width is not None)
+
+
+def starting_layers(start: Any, n_inputs: int, n_outputs: int, activation: str) -> Layers:
+    """The layers of a network that fits the data, copied."""
+    if not isinstance(start, DeepNetwork):
+        raise ValueError(f"start must be a DeepNetwork, got {type(start).__name__}")
+    if start.n_features_in != n_inputs or start.n_outputs != n_outputs or start.n_layers < 2:
+        raise ValueError(
+            f"start is {start!r}, but the data have {n_inputs} inputs and {n_outputs} outputs, "
+            "and a hidden layer is needed"
+        )
+    if start.activation != activation:
+        raise ValueError(f"start has the activation {start.activation!r}, not {activation!r}")
+    return Layers([W.copy() for W in start.weights], [b.copy() for b in start.biases])
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,14 @@ from nogap._validation import (
 from nogap.deep_network import DeepNetwork
 from nogap.lifted.activations import get_split
 from nogap.lifted.constraints import OutputConstraint
-from nogap.lifted.layers import Layers, Task, forward, initial_layers
+from nogap.lifted.layers import (
+    Layers,
+    Task,
+    check_hidden,
+    forward,
+    initial_layers,
+    starting_layers,
+)
 from nogap.lifted.modelled import bind_constraints
 from nogap.lifted.parabolic_scheme import ParabolicScheme
 from nogap.lifted.sequence import run_sequence
@@ -250,28 +257,3 @@ def _checked(
         widths = (X.shape[1], *check_hidden(hidden), targets.shape[1])
         return task, initial_layers(widths, targets, task.weights, generator(random_state))
     return task, starting_layers(start, task.X.shape[1], targets.shape[1], activation)
-
-
-def check_hidden(hidden: Any) -> tuple[int, ...]:
-    """Widths of the hidden layers."""
-    try:
-        widths = tuple(check_optional_count(width, "hidden") for width in hidden)
-    except TypeError:
-        raise ValueError(f"hidden must be a sequence of widths, got {hidden!r}") from None
-    if not widths or None in widths:
-        raise ValueError(f"hidden must name at least one layer's width, got {hidden!r}")
-    return tuple(int(width) for width in widths if width is not None)
-
-
-def starting_layers(start: Any, n_inputs: int, n_outputs: int, activation: str) -> Layers:
-    """The layers of a network that fits the data, copied."""
-    if not isinstance(start, DeepNetwork):
-        raise ValueError(f"start must be a DeepNetwork, got {type(start).__name__}")
-    if start.n_features_in != n_inputs or start.n_outputs != n_outputs or start.n_layers < 2:
-        raise ValueError(
-            f"start is {start!r}, but the data have {n_inputs} inputs and {n_outputs} outputs, "
-            "and a hidden layer is needed"
-        )
-    if start.activation != activation:
-        raise ValueError(f"start has the activation {start.activation!r}, not {activation!r}")
-    return Layers([W.copy() for W in start.weights], [b.copy() for b in start.biases])

@@ -28,7 +28,7 @@ from nogap._validation import (
     generator,
 )
 from nogap.deep_network import DeepNetwork
-from nogap.lifted.parabolic import check_hidden, starting_layers
+from nogap.lifted.layers import check_hidden, starting_layers
 from nogap.lifted.rank_program import Centre, Point, RankProgram
 from nogap.lifted.sequence import Proposal, run_sequence
 from nogap.lifted.solution import LiftedSolution, relative_error, trivial_certificate
