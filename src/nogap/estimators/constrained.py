@@ -194,7 +194,7 @@ class ConstrainedMLPRegressor(RegressorMixin, _ConstrainedMLP):
     >>> from nogap.estimators import ConstrainedMLPRegressor
     >>> X = np.linspace(-2.0, 2.0, 20)[:, None]
     >>> y = np.tanh(2 * X[:, 0]) + 0.3 * np.cos(9 * X[:, 0])
-    >>> model = ConstrainedMLPRegressor((4,), upper=0.9, monotonic_cst=[1]).fit(X, y)
+    >>> model = ConstrainedMLPRegressor((3,), upper=0.9, monotonic_cst=[1], max_iter=3).fit(X, y)
     >>> model.excess_ <= 1e-6, bool(np.all(np.diff(model.predict(X)) > -0.01))
     (True, True)
     """
@@ -350,7 +350,7 @@ class ConstrainedMLPClassifier(ClassifierMixin, _ConstrainedMLP):
     >>> from sklearn.datasets import make_moons
     >>> from nogap.estimators import ConstrainedMLPClassifier
     >>> X, y = make_moons((40, 8), noise=0.2, random_state=0)
-    >>> model = ConstrainedMLPClassifier((4,), error_budget=0.4).fit(X, y)
+    >>> model = ConstrainedMLPClassifier((4,), error_budget=0.4, max_iter=5).fit(X, y)
     >>> model.excess_
     0.0
     >>> model.predict([[0.0, 1.0], [1.0, -0.5]])
