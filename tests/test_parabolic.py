@@ -268,7 +268,7 @@ def test_b7_infeasible_centre_is_answered_with_slack_and_reported():
 
 def constrained_problem(seed):
     rng = np.random.default_rng(seed)
-    n = int(rng.integers(8, 15))
+    n = int(rng.integers(7, 12))
     inputs = rng.normal(size=(n, int(rng.integers(1, 4))))
     targets = np.sin(2 * inputs[:, 0]) + 0.3 * rng.normal(size=n)
     kind = seed % 5

@@ -125,7 +125,7 @@ def assert_penalty_falls(solution):
 def test_a4_from_near_the_truth_the_network_is_found():
     found = 0
     for seed in range(10):
-        network, inputs, targets = teacher(seed, n=15)
+        network, inputs, targets = teacher(seed, n=12)
         size = np.sum(targets**2)
         solution = rank_constrained(
             inputs, targets, start=network, noise=0.1, random_state=seed, max_iter=50,
