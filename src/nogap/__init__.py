@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nogap import closed_form, losses, units
+from nogap import closed_form, lifted, losses, units
 from nogap.certificate import Certificate
 from nogap.certification import certify
 from nogap.deep_network import DeepNetwork
@@ -26,12 +26,19 @@ from nogap.solution import Record, Solution, Status
 from nogap.training import train
 
 if TYPE_CHECKING:
-    from nogap.estimators import ReLUClassifier, ReLURegressor
+    from nogap.estimators import (
+        ConstrainedMLPClassifier,
+        ConstrainedMLPRegressor,
+        ReLUClassifier,
+        ReLURegressor,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Certificate",
+    "ConstrainedMLPClassifier",
+    "ConstrainedMLPRegressor",
     "DeepNetwork",
     "Network",
     "OptimalSet",
@@ -46,6 +53,7 @@ __all__ = [
     "closed_form",
     "enumerate_patterns",
     "interpolate",
+    "lifted",
     "losses",
     "optimal_set",
     "path",
@@ -55,9 +63,17 @@ __all__ = [
 ]
 
 
+_ESTIMATORS = (
+    "ConstrainedMLPClassifier",
+    "ConstrainedMLPRegressor",
+    "ReLUClassifier",
+    "ReLURegressor",
+)
+
+
 def __getattr__(name: str) -> Any:
     """Import the estimators when they are first used: scikit-learn loads slowly."""
-    if name in ("ReLUClassifier", "ReLURegressor"):
+    if name in _ESTIMATORS:
         from nogap import estimators
 
         return getattr(estimators, name)

@@ -121,8 +121,9 @@ class Certificate:
         distance = f"at most {rounded_up(self.percent_above)} % above the global optimum"
         if not np.isfinite(self.percent_above):
             distance = f"at most {self.gap:.3g} above the global optimum"
-        meaning = f"lower bound {self.lower_bound:.6g}, kind {self.kind}: {self.proof or MEANING[self.kind]}"
-        sentences = [f"The objective {self.objective:.6g} {verb} {distance} ({meaning})."]
+        meaning = self.proof or MEANING[self.kind]
+        known = f"lower bound {self.lower_bound:.6g}, kind {self.kind}: {meaning}"
+        sentences = [f"The objective {self.objective:.6g} {verb} {distance} ({known})."]
         if not self.proved and self.proved_lower_bound > 0:
             share = 100 * (self.objective / self.proved_lower_bound - 1)
             sentences.append(

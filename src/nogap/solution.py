@@ -74,6 +74,22 @@ class Status(Enum):
         "No step lowers the objective any more, yet the gap is above the tolerance.",
     )
     INTERRUPTED = "interrupted", "Training was interrupted; the best network so far is returned."
+    STATIONARY = (
+        "stationary",
+        "The steps no longer improve the network: a local solution, not the global optimum.",
+    )
+    INTERPOLATED = (
+        "interpolated",
+        "The network's equations hold with the targets as its outputs, to the tolerance.",
+    )
+    INEXACT = (
+        "inexact",
+        "No further step could be shown to be exact; the last network that was is returned.",
+    )
+    CONSTRAINTS_NOT_MET = (
+        "constraints_not_met",
+        "The returned network does not meet the hard constraints; excess says by how much.",
+    )
 
     def __init__(self, label: str, sentence: str) -> None:
         self.label = label
@@ -87,6 +103,8 @@ class Status(Enum):
             Status.OPTIMAL_BY_REDUCTION,
             Status.SEARCH_OPTIMAL,
             Status.PROGRAM_OPTIMAL,
+            Status.STATIONARY,
+            Status.INTERPOLATED,
         )
 
     def __str__(self) -> str:

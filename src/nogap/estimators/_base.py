@@ -104,7 +104,7 @@ class ReLUEstimator(BaseEstimator):
         """
         rows = distinct_rows(X, Y, sample_weight)
         weights = rows.weights if row_factor is None else rows.weights * row_factor[rows.first]
-        with _progress(type(self).__name__, self.verbose) as callbacks:
+        with progress(type(self).__name__, self.verbose) as callbacks:
             solution = train(
                 rows.X,
                 rows.Y,
@@ -167,7 +167,7 @@ def _warn_not_converged(estimator: ReLUEstimator, solution: Solution) -> None:
 
 
 @contextmanager
-def _progress(name: str, verbose: int | bool) -> Iterator[list[Any]]:
+def progress(name: str, verbose: int | bool) -> Iterator[list[Any]]:
     """Callbacks that log the rounds: verbose 1 at most one a second, 2 and above every one.
 
     The messages go to the logger "nogap" at level INFO.  Where nothing would show them, a handler

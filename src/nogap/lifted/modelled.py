@@ -1,0 +1,133 @@
+"""Constraints written with CVXPY, and the list of constraints that users pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from nogap._typing import Array, ArrayLike, IntArray
+from nogap.exports import require
+from nogap.lifted.constraints import Constraints, OutputConstraint
+
+
+class Modelled(OutputConstraint):
+    """A convex constraint written with CVXPY; only the conic engine can use it.
+
+    Parameters
+    ----------
+    build : callable
+        Given the outputs as a CVXPY expression (n, C), an expression that is convex and must be at
+        most zero; entries of a vector or matrix are separate constraints.
+
+    Examples
+    --------
+    >>> import cvxpy as cp
+    >>> import numpy as np
+    >>> smooth = Modelled(lambda F: cp.norm(F[1:] - F[:-1]) - 1.0)
+    >>> smooth.bind(3, 1).values(np.array([[0.0], [1.5], [3.5]]))
+    array([1.5])
+    """
+
+    modelled = True
+
+    def __init__(self, build: Callable[[Any], Any]) -> None:
+        if not callable(build):
+            raise ValueError(f"build must be a function of the outputs, got {build!r}")
+        self.build = build
+
+    def bind(self, n: int, n_outputs: int) -> OutputConstraint:
+        cp = require("cvxpy", "cvxpy")
+        bound = Modelled(self.build)
+        expression = bound.expression(cp, cp.Variable((n, n_outputs)))
+        if not expression.is_convex():
+            raise ValueError(
+                "a constraint is not convex in the outputs (by CVXPY's rules); write it as a "
+                "convex expression that must be at most zero"
+            )
+        bound.size = np.ones(expression.size)
+        bound.equality = np.zeros(expression.size, dtype=bool)
+        return bound
+
+    def values(self, F: Array, *, smooth: bool = False) -> Array:
+        cp = require("cvxpy", "cvxpy")
+        return np.atleast_1d(self.expression(cp, cp.Constant(F)).value).astype(np.float64)
+
+    def jacobian(self, F: Array) -> Any:
+        raise ValueError("a constraint written with CVXPY needs engine='conic'")
+
+    def expression(self, cp: Any, F: Any) -> Any:
+        expression = self.build(F)
+        if not isinstance(expression, cp.Expression):
+            raise ValueError(
+                "the function of a constraint must return a CVXPY expression that must be at most "
+                f"zero, got {type(expression).__name__}; write f(F) - b in place of f(F) <= b"
+            )
+        return cp.vec(expression, order="C")
+
+
+class AtRows(OutputConstraint):
+    """A constraint on the outputs at some of the rows.
+
+    Parameters
+    ----------
+    constraint : OutputConstraint
+    rows : array (k,) of int
+        The rows that it sees.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nogap.lifted import Bounds
+    >>> AtRows(Bounds(upper=1.0), [2]).bind(3, 1).values(np.array([[5.0], [5.0], [2.0]]))
+    array([1.])
+    """
+
+    def __init__(self, constraint: OutputConstraint, rows: ArrayLike) -> None:
+        self.constraint = constraint
+        self.rows: IntArray = np.asarray(rows, dtype=np.intp)
+
+    def bind(self, n: int, n_outputs: int) -> OutputConstraint:
+        if self.rows.ndim != 1 or np.any((self.rows < 0) | (self.rows >= n)):
+            raise ValueError(f"rows must be numbers of rows from 0 to {n - 1}")
+        bound = AtRows(self.constraint.bind(self.rows.size, n_outputs), self.rows)
+        bound.size, bound.equality = bound.constraint.size, bound.constraint.equality
+        bound.modelled = bound.constraint.modelled
+        return bound
+
+    def values(self, F: Array, *, smooth: bool = False) -> Array:
+        return self.constraint.values(F[self.rows], smooth=smooth)
+
+    def jacobian(self, F: Array) -> Any:
+        C = F.shape[1]
+        columns = (self.rows[:, None] * C + np.arange(C)).ravel()
+        ones = (np.ones(columns.size), (np.arange(columns.size), columns))
+        return self.constraint.jacobian(F[self.rows]) @ sp.csr_array(ones, (columns.size, F.size))
+
+    def curvature(self, F: Array, multipliers: Array) -> Array:
+        bend = np.zeros_like(F)
+        bend[self.rows] = self.constraint.curvature(F[self.rows], multipliers)
+        return bend
+
+    def expression(self, cp: Any, F: Any) -> Any:
+        return self.constraint.expression(cp, F[self.rows])
+
+
+def bind_constraints(constraints: Any, n: int, n_outputs: int) -> Constraints:
+    """Constraints that users passed: objects of this module, or functions for CVXPY."""
+    if constraints is None:
+        return Constraints([])
+    listed = [constraints] if isinstance(constraints, OutputConstraint) else list(constraints)
+    parts = []
+    for k, item in enumerate(listed):
+        if not isinstance(item, OutputConstraint):
+            if not callable(item):
+                raise ValueError(
+                    f"constraints[{k}] must be a constraint of nogap.lifted or a function of the "
+                    f"outputs that returns a CVXPY expression, got {type(item).__name__}"
+                )
+            item = Modelled(item)
+        parts.append(item.bind(n, n_outputs))
+    return Constraints([part for part in parts if part.size.size])
