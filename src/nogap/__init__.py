@@ -23,7 +23,13 @@ from nogap.solution import Record, Solution, Status
 from nogap.training import train
 
 if TYPE_CHECKING:
-    from nogap.estimators import ReLUClassifier, ReLURegressor
+    from nogap.estimators import (
+        ReLUClassifier,
+        ReLUClassifierCV,
+        ReLUFeatures,
+        ReLURegressor,
+        ReLURegressorCV,
+    )
 
 __version__ = "0.1.0"
 
@@ -32,7 +38,10 @@ __all__ = [
     "Network",
     "Problem",
     "ReLUClassifier",
+    "ReLUClassifierCV",
+    "ReLUFeatures",
     "ReLURegressor",
+    "ReLURegressorCV",
     "Record",
     "Solution",
     "Status",
@@ -46,10 +55,18 @@ __all__ = [
     "units",
 ]
 
+ESTIMATORS = (
+    "ReLUClassifier",
+    "ReLUClassifierCV",
+    "ReLUFeatures",
+    "ReLURegressor",
+    "ReLURegressorCV",
+)
+
 
 def __getattr__(name: str) -> Any:
     """Import the estimators when they are first used: scikit-learn loads slowly."""
-    if name in ("ReLUClassifier", "ReLURegressor"):
+    if name in ESTIMATORS:
         from nogap import estimators
 
         return getattr(estimators, name)

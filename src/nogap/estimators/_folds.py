@@ -1,0 +1,66 @@
+"""The splits of a cross-validation: the user's own, or folds that are fair to rare classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from numbers import Integral
+from typing import Any, TypeAlias
+
+import numpy as np
+from sklearn.model_selection import check_cv
+
+from nogap._typing import AnyArray, IntArray
+
+Split: TypeAlias = tuple[IntArray, IntArray]
+
+N_FOLDS = 5
+
+
+class ShuffledFolds:
+    """Folds of shuffled rows; every class is dealt out evenly, however rare it is.
+
+    Parameters
+    ----------
+    count : int
+        Number of folds; fewer where there are fewer rows.
+    by_class : bool
+        Whether y holds classes.
+    seed : int
+    """
+
+    def __init__(self, count: int, *, by_class: bool, seed: int) -> None:
+        self.count, self.by_class, self.seed = count, by_class, seed
+
+    def split(self, X: Any, y: Any, **_: Any) -> Iterator[Split]:
+        """Training and test rows of each fold."""
+        n = X.shape[0]
+        fold = folds(y if self.by_class else None, n, min(self.count, n), self.seed)
+        for k in range(fold.max() + 1):
+            yield np.flatnonzero(fold != k), np.flatnonzero(fold == k)
+
+
+def splitter(cv: Any, y: Any, *, by_class: bool, seed: int) -> Any:
+    """What scikit-learn's ``check_cv`` gives; None and numbers give :class:`ShuffledFolds`."""
+    if cv is None or isinstance(cv, Integral):
+        if cv is not None and cv < 2:
+            raise ValueError(f"cv must be at least 2 folds, got {cv}")
+        return ShuffledFolds(int(cv or N_FOLDS), by_class=by_class, seed=seed)
+    return check_cv(cv, y, classifier=by_class)
+
+
+def folds(classes: AnyArray | None, n: int, count: int, seed: int) -> IntArray:
+    """Fold of each row, 0 to count - 1, int (n,).
+
+    Examples
+    --------
+    >>> sorted(folds(np.array([0, 0, 0, 1, 1, 1]), 6, 3, seed=0)[3:].tolist())
+    [0, 1, 2]
+    """
+    generator = np.random.default_rng(seed)
+    labels = np.zeros(n, dtype=np.intp) if classes is None else classes
+    order = np.concatenate(
+        [generator.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
+    )
+    fold = np.empty(n, dtype=np.intp)
+    fold[order] = np.arange(n) % count
+    return fold
