@@ -213,6 +213,22 @@ class ReLUEstimator(BaseEstimator):
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
         return self.network_.decision(X)
 
+    def to_c(self, name: str = "network") -> str:
+        """The fitted network as C99 source without any library.
+
+        Parameters
+        ----------
+        name : str
+            Name of the function, ``void name(const float x[], float y[])``; y gets what
+            ``decision_function`` or ``predict`` of a regressor gives.
+
+        Returns
+        -------
+        source : str
+        """
+        check_is_fitted(self)
+        return self.network_.to_c(name)
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True

@@ -42,8 +42,6 @@ class ShuffledFolds:
 def splitter(cv: Any, y: Any, *, by_class: bool, seed: int) -> Any:
     """What scikit-learn's ``check_cv`` gives; None and numbers give :class:`ShuffledFolds`."""
     if cv is None or isinstance(cv, Integral):
-        if cv is not None and cv < 2:
-            raise ValueError(f"cv must be at least 2 folds, got {cv}")
         return ShuffledFolds(int(cv or N_FOLDS), by_class=by_class, seed=seed)
     return check_cv(cv, y, classifier=by_class)
 
