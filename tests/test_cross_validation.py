@@ -258,7 +258,7 @@ def test_groups_are_routed_to_the_splitter(regression):
     assert sorted(fitted.cv_results_[f"split{k}_test_score"][1] for k in range(3)) == sorted(
         plain.cv_results_[f"split{k}_test_score"][1] for k in range(3)
     )
-    with pytest.raises(ValueError, match="enable_metadata_routing=True.*groups"):
+    with pytest.raises(ValueError, match=r"enable_metadata_routing=True.*groups"):
         ReLURegressorCV().fit(X, y, groups=groups)
 
 

@@ -41,5 +41,5 @@ def test_a_newer_file_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(storage, "VERSION", storage.VERSION + 1)
     network.save(tmp_path / "new.nogap")
     monkeypatch.undo()
-    with pytest.raises(ValueError, match="written by a newer release of nogap .* upgrade nogap"):
+    with pytest.raises(ValueError, match=r"written by a newer release of nogap .* upgrade nogap"):
         nogap.Network.load(tmp_path / "new.nogap")

@@ -23,6 +23,7 @@ from nogap.solution import Record, Solution, Status
 from nogap.training import train
 
 if TYPE_CHECKING:
+    from nogap.displays import CertificateDisplay, FunctionDisplay, NeuronDisplay, PathDisplay
     from nogap.estimators import (
         ReLUClassifier,
         ReLUClassifierCV,
@@ -35,7 +36,11 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Certificate",
+    "CertificateDisplay",
+    "FunctionDisplay",
     "Network",
+    "NeuronDisplay",
+    "PathDisplay",
     "Problem",
     "ReLUClassifier",
     "ReLUClassifierCV",
@@ -62,6 +67,7 @@ ESTIMATORS = (
     "ReLURegressor",
     "ReLURegressorCV",
 )
+DISPLAYS = ("CertificateDisplay", "FunctionDisplay", "NeuronDisplay", "PathDisplay")
 
 
 def __getattr__(name: str) -> Any:
@@ -70,4 +76,8 @@ def __getattr__(name: str) -> Any:
         from nogap import estimators
 
         return getattr(estimators, name)
+    if name in DISPLAYS:
+        from nogap import displays
+
+        return getattr(displays, name)
     raise AttributeError(f"module 'nogap' has no attribute {name!r}")
