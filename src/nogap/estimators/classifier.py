@@ -100,7 +100,7 @@ class ReLUClassifier(ClassifierMixin, ReLUEstimator):
         Time, objective, lower bound and number of neurons of every round.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : array (n_features_in_,) of str
+    feature_names_in_ : array (d,) of str
         Names of the features, where X has them and all are strings.
 
     See Also

@@ -36,7 +36,7 @@ class ReLUFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         The fitted one.
     n_features_in_ : int
         Number of features that go in.
-    feature_names_in_ : array (n_features_in_,) of str
+    feature_names_in_ : array (d,) of str
         Names of the features, where X has them and all are strings.
 
     See Also
