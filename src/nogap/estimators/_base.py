@@ -19,6 +19,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from nogap._typing import Array
 from nogap.certificate import Certificate
+from nogap.estimators._callbacks import CallbackSupportMixin, rounds_as_tasks
 from nogap.estimators._distinct import DistinctRows, distinct_rows
 from nogap.losses import Loss
 from nogap.network import Network
@@ -81,7 +82,7 @@ class TrainingSet:
         return float(alpha * self.weights.sum())
 
 
-class ReLUEstimator(BaseEstimator):
+class ReLUEstimator(CallbackSupportMixin, BaseEstimator):
     """Base of the estimators that train one two-layer ReLU network."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -156,7 +157,10 @@ class ReLUEstimator(BaseEstimator):
 
     def _fit_network(self, data: TrainingSet, alpha: float) -> None:
         """Train on checked and encoded data, and set the fitted attributes."""
-        with progress(type(self).__name__, self.verbose) as callbacks:
+        with (
+            progress(type(self).__name__, self.verbose) as logged,
+            rounds_as_tasks(self) as told,
+        ):
             solution = train(
                 data.rows.X,
                 data.rows.Y,
@@ -164,7 +168,7 @@ class ReLUEstimator(BaseEstimator):
                 tol=self.tol,
                 max_time=self.max_time,
                 warm_start=self._starting_network(data.rows.Y.shape[1]),
-                callbacks=callbacks,
+                callbacks=[*logged, *told],
                 **self._train_options(data),
             )
             logger.info("%s: %s", type(self).__name__, solution)

@@ -16,6 +16,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 
 from nogap._typing import Array, ArrayLike
 from nogap.estimators._base import DEFAULT_SEED, ReLUEstimator, logger, progress
+from nogap.estimators._callbacks import with_callbacks
 from nogap.estimators._folds import Split, splitter
 from nogap.estimators._selection import Rule, Selection, alpha_grid, select_alpha
 
@@ -50,6 +51,7 @@ class AlphaByCrossValidation(ReLUEstimator):
     alphas_: Array
     cv_results_: dict[str, Any]
 
+    @with_callbacks  # type: ignore[untyped-decorator]
     def fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, **params: Any
     ) -> Self:
@@ -102,11 +104,15 @@ class AlphaByCrossValidation(ReLUEstimator):
                 score_params=for_scores,
                 n_jobs=self.n_jobs,
                 max_time=self.max_time,
-                notify=lambda note: logger.info("%s: %s", type(self).__name__, note),
+                notify=self._tell,
             )
         self._set_selection(selection)
         self._fit_network(data, self.alpha_)
         return self
+
+    def _tell(self, note: str) -> None:
+        if self.verbose:
+            logger.info("%s: %s", type(self).__name__, note)
 
     def _shared_parameters(self) -> dict[str, Any]:
         names = set(self._single().get_params()) & set(self.get_params(deep=False))

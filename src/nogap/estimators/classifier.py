@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from nogap._typing import AnyArray, Array, ArrayLike, IntArray
 from nogap.estimators._base import ReLUEstimator, TrainingSet
+from nogap.estimators._callbacks import with_callbacks
 from nogap.losses import get_loss
 
 LOSSES = ("logistic", "squared_hinge", "hinge", "squared")
@@ -171,6 +172,7 @@ class ReLUClassifier(ClassifierMixin, ReLUEstimator):
         self.verbose = verbose
         self.warm_start = warm_start
 
+    @with_callbacks  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train the network.
 

@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import StrOptions
 
 from nogap._typing import Array, ArrayLike
 from nogap.estimators._base import ReLUEstimator, TrainingSet
+from nogap.estimators._callbacks import with_callbacks
 from nogap.losses import Huber, get_loss
 
 
@@ -146,6 +147,7 @@ class ReLURegressor(RegressorMixin, ReLUEstimator):
         self.verbose = verbose
         self.warm_start = warm_start
 
+    @with_callbacks  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train the network.
 
