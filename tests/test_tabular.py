@@ -551,6 +551,14 @@ def test_cross_validation_takes_the_smallest_loss(tmp_path, monkeypatch):
     assert losses[0] > losses[1]
 
 
+def test_too_few_rows_of_a_class_to_cross_validate(tmp_path):
+    rows = [[i * 1.5, "b" if i == 3 else "a"] for i in range(8)]
+    table = table_of(tmp_path, csv_text(["x", "y"], rows))
+    options = FitOptions("y", cv=True, task="classification", test_fraction=0)
+    with pytest.raises(InputError, match="too few to choose alpha by cross-validation"):
+        fit_table(table, options)
+
+
 def test_interrupted_cross_validation_stops_the_fit(tmp_path, monkeypatch):
     from nogap import Status, regularization_path
 

@@ -17,7 +17,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from nogap._typing import Array, ArrayLike
 from nogap.estimators._base import DEFAULT_SEED, ReLUEstimator, logger, progress
 from nogap.estimators._callbacks import with_callbacks
-from nogap.estimators._folds import Split, splitter
+from nogap.estimators._folds import Split, check_splits, splitter
 from nogap.estimators._selection import Rule, Selection, alpha_grid, select_alpha
 
 
@@ -137,23 +137,7 @@ class AlphaByCrossValidation(ReLUEstimator):
         by_class = is_classifier(self)
         source = splitter(self.cv, y, by_class=by_class, seed=DEFAULT_SEED)
         splits = [(np.asarray(a), np.asarray(b)) for a, b in source.split(X, y, **params)]
-        for k, (train, test) in enumerate(splits):
-            rows = test if weights is None else test[weights[test] > 0]
-            if not rows.size:
-                raise ValueError(
-                    f"split {k} of cv has no row of positive weight to test on; use fewer folds"
-                )
-            rows = train if weights is None else train[weights[train] > 0]
-            if by_class and np.unique(y[rows]).size < 2:
-                raise ValueError(
-                    f"split {k} of cv has fewer than two classes to train on; use fewer folds, or "
-                    "a splitter that keeps the classes together"
-                )
-            if by_class and not np.isin(y[test], y[rows]).any():
-                raise ValueError(
-                    f"split {k} of cv tests on classes only that it does not train on; use a "
-                    "stratified splitter"
-                )
+        check_splits(splits, y, weights, by_class=by_class)
         return splits
 
     def _set_selection(self, selection: Selection) -> None:

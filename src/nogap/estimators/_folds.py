@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from numbers import Integral
 from typing import Any, TypeAlias
 
 import numpy as np
 from sklearn.model_selection import check_cv
 
-from nogap._typing import AnyArray, IntArray
+from nogap._typing import AnyArray, Array, IntArray
 
 Split: TypeAlias = tuple[IntArray, IntArray]
 
@@ -44,6 +44,35 @@ def splitter(cv: Any, y: Any, *, by_class: bool, seed: int) -> Any:
     if cv is None or isinstance(cv, Integral):
         return ShuffledFolds(int(cv or N_FOLDS), by_class=by_class, seed=seed)
     return check_cv(cv, y, classifier=by_class)
+
+
+def check_splits(
+    splits: Sequence[Split], y: AnyArray, weights: Array | None, *, by_class: bool
+) -> None:
+    """Refuse splits that leave nothing to train on, or nothing to test on.
+
+    Raises
+    ------
+    ValueError
+        The first split that does, and what to do.
+    """
+    for k, (train, test) in enumerate(splits):
+        rows = test if weights is None else test[weights[test] > 0]
+        if not rows.size:
+            raise ValueError(
+                f"split {k} of cv has no row of positive weight to test on; use fewer folds"
+            )
+        rows = train if weights is None else train[weights[train] > 0]
+        if by_class and np.unique(y[rows]).size < 2:
+            raise ValueError(
+                f"split {k} of cv has fewer than two classes to train on; use fewer folds, or a "
+                "splitter that keeps the classes together"
+            )
+        if by_class and not np.isin(y[test], y[rows]).any():
+            raise ValueError(
+                f"split {k} of cv tests only on classes that it does not train on; use a "
+                "stratified splitter"
+            )
 
 
 def folds(classes: AnyArray | None, n: int, count: int, seed: int) -> IntArray:

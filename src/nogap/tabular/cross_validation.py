@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from nogap._typing import AnyArray, Array, IntArray
 from nogap.estimators._base import ReLUEstimator
-from nogap.estimators._folds import N_FOLDS, ShuffledFolds
+from nogap.estimators._folds import N_FOLDS, ShuffledFolds, check_splits
 from nogap.estimators._selection import N_ALPHAS, alpha_grid, select_alpha
 from nogap.estimators.classifier import ReLUClassifier
 from nogap.estimators.regressor import ReLURegressor
+from nogap.tabular.table import InputError
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,20 @@ def choose_alpha(
     else:
         model, labels = ReLUClassifier(random_state=seed), classes
     source = ShuffledFolds(N_FOLDS, by_class=classes is not None, seed=seed)
+    splits = list(source.split(X, labels))
+    try:
+        check_splits(splits, labels, None, by_class=classes is not None)
+    except ValueError as error:
+        raise InputError(
+            f"the training rows are too few to choose alpha by cross-validation ({error}); give "
+            "--alpha, or more rows"
+        ) from None
     selection = select_alpha(
         model,
         X,
         labels,
         None,
-        splits=list(source.split(X, labels)),
+        splits=splits,
         alphas=alpha_grid(model, model._encode(X, labels, None), N_ALPHAS),
         max_time=max_time,
         notify=notify,
