@@ -35,6 +35,7 @@ EXPENSIVE = {
     "check_estimator_sparse_matrix",
     "check_estimator_sparse_tag",
     "check_estimators_dtypes",
+    "check_estimators_nan_inf",
     "check_estimators_overwrite_params",
     "check_fit_idempotent",
     "check_fit_score_takes_y",

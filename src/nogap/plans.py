@@ -29,7 +29,7 @@ PROVED_TOLERANCE = 1e-4  # where all patterns are cheap to list, adaptive traini
 TINY = 200  # entries of X up to which the exact oracle is quicker than a search
 SHORT_SLIDE = 30
 SEEDS = (50, 200, 1000)  # random starts of the search oracle, level by level
-COARSE = 1e-2  # from this tolerance on, networks are only compared: two levels, and no proof
+COARSE = 1e-2  # beyond this tolerance, networks are only compared: two levels, and no proof
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,13 @@ def adaptive_plan(
 ) -> Plan:
     """Neurons as they are needed; ``exact`` asks the exact oracle for the last word."""
     oracles = _searches(problem, rng)
-    if exact and limits.tol < COARSE:
+    if exact and limits.tol <= COARSE:
         limits = replace(limits, tol=min(limits.tol, PROVED_TOLERANCE))
         last_word = exact_oracle(problem.rows, 1e-3 * limits.tol)
         if problem.rows.n * problem.rows.d <= TINY:
             return Plan(unit, [last_word], FreeMaster(problem, unit, SHORT_SLIDE), limits)
         oracles = [oracles[0], last_word]
-    elif limits.tol >= COARSE:
+    elif limits.tol > COARSE:
         oracles = oracles[:-1]
     return _free(problem, unit, oracles, limits, rng)
 

@@ -79,7 +79,7 @@ def train(
         Non-negative weights w_i.
     tol : float
         Stop when the relative gap (proved, or estimated for the kind "search") is at most this.
-        Programs over a list of patterns are solved to 1e-7 at least.  From 0.01 on, adaptive
+        Programs over a list of patterns are solved to 1e-7 at least.  Beyond 0.01, adaptive
         training is meant for comparisons and leaves the proof out even where it would be cheap.
     max_time : float, optional
         Seconds after which the best network so far is returned.

@@ -22,8 +22,8 @@ Scorer: TypeAlias = Callable[..., float]
 
 N_ALPHAS = 15
 SMALLEST = 1e-3  # of alpha_max
-# Networks for comparison need no fine gap: 1 % of what the empty network leaves to explain.
-TOL = 1e-2
+# Networks for comparison need no fine gap, and no proof: of what the empty network leaves open.
+TOL = 0.015
 # The path ends when so many alphas in a row are worse than the best.
 PATIENCE = 3
 # Alphas between two looks at all folds; each look lets workers wait for one another.

@@ -91,7 +91,7 @@ class ReLURegressorCV(AlphaByCrossValidation, ReLURegressor):
     Notes
     -----
     Each network of a fold starts from the one before it on the path.  Networks that are only
-    compared are trained to a gap of 1 % of the objective of the empty network, which is far below
+    compared are trained to a gap of 1.5 % of the objective of the empty network, which is far below
     the differences between folds.
 
     Ctrl-C during cross-validation ends it with the alphas that all folds have tried; during the
