@@ -49,6 +49,6 @@ constraints: ## write constraints.txt anew from the newest versions
 	PYTHON="$(PYTHON)" sh tools/update_constraints.sh
 
 clean: ## remove what the other targets made, apart from .venv
-	rm -rf build dist demo docs/_build docs/generated .coverage htmlcov
+	rm -rf build dist demo docs/_build docs/generated docs/auto_examples .coverage htmlcov
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -80,10 +80,40 @@ def test_what_a_path_refuses(data):
         ({"n_betas": 0}, "n_betas"),
         ({"smallest": 2.0}, "between 0 and 1"),
         ({"beta": 1.0}, "betas="),
-        ({"warm_start": None}, "warm_start"),
+        ({"warm_start": "network"}, "warm_start"),
+        ({"null_tol": -1.0}, "null_tol"),
+        ({"tol": 0.0}, "tol"),
         ({"betas": "many"}, "numeric"),
     ):
         with pytest.raises(ValueError, match=words):
             path(X, y, **wrong)
     with pytest.raises(ValueError, match="no path"):
         path(X, np.zeros(30))
+
+
+def test_a_path_can_go_on_where_another_ended(data):
+    X, y = data
+    betas = np.geomspace(4.0, 0.5, 4)
+    whole = path(X, y, betas, random_state=0)
+    first = path(X, y, betas[:2], random_state=0)
+    rest = path(X, y, betas[2:], warm_start=first[-1], random_state=0)
+    for one, other in zip(whole, [*first, *rest], strict=True):
+        assert one.objective == other.objective
+        np.testing.assert_array_equal(one.network.predict(X), other.network.predict(X))
+
+
+def test_a_gap_measured_by_the_empty_network_ends_small_penalties_early():
+    g = np.random.default_rng(2)
+    X, y = g.standard_normal((50, 8)), g.standard_normal(50)
+    options = {"n_betas": 4, "smallest": 0.02, "hidden_bias": True, "fit_intercept": True}
+    null = 0.5 * float(np.sum((y - y.mean()) ** 2))
+    fine = path(X, y, tol=1e-2, random_state=0, **options)
+    coarse = path(X, y, tol=1e-2, null_tol=1e-2, random_state=0, **options)
+    for one, other in zip(fine, coarse, strict=True):
+        assert other.certificate.gap <= 1e-2 * null * (1 + 1e-9)
+        assert abs(other.objective - one.objective) <= 2e-2 * null
+    assert coarse[-1].certificate.relative_gap > 1e-2  # it did end earlier
+    assert sum(s.n_iter for s in coarse) < sum(s.n_iter for s in fine)
+    resumed = path(X, y, [coarse[-1].certificate.beta], tol=1e-2, null_tol=1e-2, random_state=0,
+                   hidden_bias=True, fit_intercept=True, warm_start=coarse[-2])  # fmt: skip
+    assert resumed[0].certificate.gap <= 1e-2 * null * (1 + 1e-9)

@@ -234,7 +234,7 @@ def test_bounds_at_the_ends():
 @pytest.mark.parametrize("shape", ["many", "many, classes"])
 def test_readable_neurons_are_the_network(results, shape):
     model, data = results[shape].model, results[shape].data
-    found = insight.describe_neurons(model, data.X)
+    found = insight.describe_neurons(model.network, data.X)
     hidden = np.maximum(data.X @ found.weights.T + found.bias, 0)
     outputs = hidden @ found.outputs + model.network.intercept
     np.testing.assert_allclose(outputs, model.network.decision(data.X), rtol=1e-9, atol=1e-12)

@@ -21,7 +21,7 @@ from nogap.tabular import (
 from nogap.tabular import cross_validation as cross_validation_module
 from nogap.tabular.columns import CategoricalColumn, NumericColumn
 from nogap.tabular.preparation import prepare
-from nogap.tabular.split import folds, hold_out
+from nogap.tabular.split import hold_out
 from nogap.tabular.table import csv_text
 from nogap.tabular.target import ClassTarget, choose_task
 
@@ -265,9 +265,6 @@ def test_held_out_rows_are_fair_and_reproducible():
     assert [int(held[classes == c].sum()) for c in range(3)] == [10, 2, 0]
     np.testing.assert_array_equal(held, hold_out(classes, 61, 0.2, seed=3))
     assert (held != hold_out(classes, 61, 0.2, seed=4)).any()
-    fold = folds(classes, 61, 5, seed=0)
-    counts = np.array([[np.sum((fold == k) & (classes == c)) for k in range(5)] for c in range(3)])
-    assert np.all(np.ptp(counts, axis=1) <= 1)
 
 
 def test_every_level_is_trained_on(tmp_path):
@@ -542,26 +539,32 @@ def test_columns_that_say_nothing(tmp_path):
 
 
 def test_cross_validation_takes_the_smallest_loss(tmp_path, monkeypatch):
-    monkeypatch.setattr(cross_validation_module, "SHARES", (0.9, 0.3, 0.05))
+    monkeypatch.setattr(cross_validation_module, "N_ALPHAS", 4)
     monkeypatch.setattr(cross_validation_module, "N_FOLDS", 3)
     table = table_of(tmp_path, csv_text(HEADER, houses(40)))
     options = FitOptions("price", cv=True, tol=1e-2, max_time=20)
     result = fit_table(table, options)
     losses = [trial.loss for trial in result.trials]
-    assert [t.alpha / result.largest_alpha for t in result.trials] == pytest.approx(
-        [0.9, 0.3, 0.05]
-    )
+    shares = [trial.alpha / result.largest_alpha for trial in result.trials]
+    assert shares == pytest.approx([1, 0.1, 0.01, 0.001][: len(shares)])
     assert result.model.alpha == result.trials[int(np.argmin(losses))].alpha
-    assert losses[0] > losses[2]
+    assert losses[0] > losses[1]
+
+
+def test_too_few_rows_of_a_class_to_cross_validate(tmp_path):
+    rows = [[i * 1.5, "b" if i == 3 else "a"] for i in range(8)]
+    table = table_of(tmp_path, csv_text(["x", "y"], rows))
+    options = FitOptions("y", cv=True, task="classification", test_fraction=0)
+    with pytest.raises(InputError, match="too few to choose alpha by cross-validation"):
+        fit_table(table, options)
 
 
 def test_interrupted_cross_validation_stops_the_fit(tmp_path, monkeypatch):
-    import nogap
-    from nogap import Status
+    from nogap import Status, regularization_path
 
-    train = nogap.train
+    train = regularization_path.train
     monkeypatch.setattr(
-        nogap,
+        regularization_path,
         "train",
         lambda *args, **kwargs: replace(train(*args, **kwargs), status=Status.INTERRUPTED),
     )

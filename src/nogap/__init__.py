@@ -26,25 +26,36 @@ from nogap.solution import Record, Solution, Status
 from nogap.training import train
 
 if TYPE_CHECKING:
+    from nogap.displays import CertificateDisplay, FunctionDisplay, NeuronDisplay, PathDisplay
     from nogap.estimators import (
         ConstrainedMLPClassifier,
         ConstrainedMLPRegressor,
         ReLUClassifier,
+        ReLUClassifierCV,
+        ReLUFeatures,
         ReLURegressor,
+        ReLURegressorCV,
     )
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Certificate",
+    "CertificateDisplay",
     "ConstrainedMLPClassifier",
     "ConstrainedMLPRegressor",
     "DeepNetwork",
+    "FunctionDisplay",
     "Network",
+    "NeuronDisplay",
     "OptimalSet",
+    "PathDisplay",
     "Problem",
     "ReLUClassifier",
+    "ReLUClassifierCV",
+    "ReLUFeatures",
     "ReLURegressor",
+    "ReLURegressorCV",
     "Record",
     "Solution",
     "Status",
@@ -62,19 +73,26 @@ __all__ = [
     "units",
 ]
 
-
-_ESTIMATORS = (
+ESTIMATORS = (
     "ConstrainedMLPClassifier",
     "ConstrainedMLPRegressor",
     "ReLUClassifier",
+    "ReLUClassifierCV",
+    "ReLUFeatures",
     "ReLURegressor",
+    "ReLURegressorCV",
 )
+DISPLAYS = ("CertificateDisplay", "FunctionDisplay", "NeuronDisplay", "PathDisplay")
 
 
 def __getattr__(name: str) -> Any:
     """Import the estimators when they are first used: scikit-learn loads slowly."""
-    if name in _ESTIMATORS:
+    if name in ESTIMATORS:
         from nogap import estimators
 
         return getattr(estimators, name)
+    if name in DISPLAYS:
+        from nogap import displays
+
+        return getattr(displays, name)
     raise AttributeError(f"module 'nogap' has no attribute {name!r}")

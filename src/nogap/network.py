@@ -234,6 +234,19 @@ class Network:
 
         to_onnx(self, path)
 
+    def to_c(self, name: str = "network") -> str:
+        """The network as C99 source: ``void name(const float x[], float y[])``, no library.
+
+        Examples
+        --------
+        >>> source = Network([[1.0], [-1.0]], [1.0, 1.0]).to_c("absolute_value")
+        >>> "void absolute_value(const float x[1], float y[1]);" in source
+        True
+        """
+        from nogap.c_source import to_c
+
+        return to_c(self, name)
+
     def __repr__(self) -> str:
         return (
             f"Network({self.n_features_in} inputs, {self.n_neurons} {self.activation} neurons, "

@@ -8,13 +8,23 @@ from typing import Any
 import numpy as np
 
 from nogap._typing import Array, ArrayLike
-from nogap._validation import as_float, check_optional_count, check_optional_positive, numbers
+from nogap._validation import (
+    as_float,
+    check_optional_count,
+    check_optional_positive,
+    check_positive,
+    numbers,
+)
+from nogap.formulation import formulate
+from nogap.network import Network
 from nogap.regularization import beta_max
 from nogap.solution import Solution, Status
+from nogap.solvers.neurons import Neurons
 from nogap.training import train
 
 N_BETAS = 20
-OF_BETA_MAX = ("loss", "hidden_bias", "fit_intercept", "sample_weight", "random_state")
+OF_PROBLEM = ("loss", "hidden_bias", "fit_intercept", "sample_weight")
+OF_BETA_MAX = (*OF_PROBLEM, "random_state")
 
 
 def path(
@@ -24,7 +34,10 @@ def path(
     *,
     n_betas: int | None = None,
     smallest: float = 1e-3,
+    tol: float = 1e-3,
+    null_tol: float | None = None,
     max_time: float | None = None,
+    warm_start: Network | Solution | None = None,
     **options: Any,
 ) -> list[Solution]:
     """Train along a sequence of penalties, from the largest to the smallest, with warm starts.
@@ -40,12 +53,20 @@ def path(
         The number of penalties, where ``betas`` is None; 20 by default.
     smallest : float
         Smallest penalty as a share of ``beta_max``, where the penalties are chosen here.
+    tol : float
+        Relative gap at which each fit stops.
+    null_tol : float, optional
+        A fit stops, too, when its gap is at most this share of the objective of the empty network.
+        At small penalties, where the network follows the noise and its objective is small, that
+        is much earlier; it is precise enough to compare networks on held-out data.
     max_time : float, optional
         Seconds for the whole path. The path ends early when they are over; the solution that was
         under way is its last.
+    warm_start : Network or Solution, optional
+        Where the first fit starts, to go on with a path.
     **options
         Passed to :func:`nogap.train`: loss, unit, patterns, hidden_bias, fit_intercept,
-        sample_weight, tol, max_neurons, random_state, callbacks.
+        sample_weight, max_neurons, random_state, callbacks.
 
     Returns
     -------
@@ -68,23 +89,53 @@ def path(
     """
     if "beta" in options:
         raise ValueError("path chooses beta along the way: pass the penalties as betas=")
-    if "warm_start" in options:
-        raise ValueError("path starts each network at the one before; leave warm_start out")
     limit = check_optional_positive(max_time, "max_time")
+    tol, null_tol = check_positive(tol, "tol"), check_optional_positive(null_tol, "null_tol")
     penalties = _penalties(X, y, betas, n_betas, smallest, options)
-    warm = options.get("patterns", "adaptive") == "adaptive" and options.get("unit") != "gated"
+    patterns = options.get("patterns", "adaptive")
+    warm = isinstance(patterns, str) and patterns == "adaptive" and options.get("unit") != "gated"
+    slack = 0.0 if null_tol is None else null_tol * _null_objective(X, y, options)
+    start, above = warm_start, None
+    if start is not None and slack:
+        above = _value(start, X, y, penalties[0], options)
     solutions: list[Solution] = []
     end = None if limit is None else time.perf_counter() + limit
     for beta in penalties:
         left = None if end is None else end - time.perf_counter()
         if left is not None and left <= 0 and solutions:
             break
-        start = solutions[-1] if warm and solutions else None
-        solution = train(X, y, beta=beta, max_time=left, warm_start=start, **options)
+        # the objective falls along the path, so the gap that is left is at most the slack
+        share = null_tol or 0.0 if not above else slack / above
+        solution = train(
+            X,
+            y,
+            beta=beta,
+            tol=max(tol, share),
+            max_time=left,
+            warm_start=start,
+            **options,
+        )
         solutions.append(solution)
+        start, above = (solution if warm else None), solution.objective
         if solution.status is Status.INTERRUPTED:
             break
     return solutions
+
+
+def _null_objective(X: Any, y: ArrayLike, options: dict[str, Any]) -> float:
+    """Objective of the empty network: the best constant, where there is an intercept."""
+    chosen = {k: v for k, v in options.items() if k in OF_PROBLEM}
+    problem = formulate(X, y, beta=1.0, **chosen)
+    return problem.loss_value(np.zeros_like(problem.Y) + Neurons.none(problem).intercept)
+
+
+def _value(
+    start: Network | Solution, X: Any, y: ArrayLike, beta: float, options: dict[str, Any]
+) -> float:
+    """Objective of the network that a path starts from."""
+    network = start.network if isinstance(start, Solution) else start
+    chosen = {k: v for k, v in options.items() if k in ("loss", "sample_weight")}
+    return network.objective(X, y, beta=beta, **chosen)
 
 
 def _penalties(

@@ -44,6 +44,7 @@ def train(
     tol: float = 1e-3,
     max_time: float | None = None,
     max_neurons: int | None = None,
+    prove: bool = True,
     random_state: RandomState = None,
     warm_start: Network | Solution | None = None,
     callbacks: Iterable[Callback] | None = None,
@@ -84,6 +85,9 @@ def train(
         Seconds after which the best network so far is returned.
     max_neurons : int, optional
         Most neurons that may be active.
+    prove : bool
+        False leaves out the exact proof, where one would be cheap, and the widest search: enough
+        where networks are only compared.
     random_state : int, Generator, RandomState or None
         Seeds the search; equal seeds give equal networks.
     warm_start : Network or Solution, optional
@@ -127,6 +131,7 @@ def train(
         tol=check_positive(tol, "tol"),
         max_time=check_optional_positive(max_time, "max_time"),
         max_neurons=check_optional_count(max_neurons, "max_neurons"),
+        prove=prove,
     )
     resolved, rng = get_unit(unit), generator(random_state)
     listeners = check_callbacks(callbacks)

@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from time import perf_counter
 from typing import Any, ClassVar
@@ -19,7 +19,8 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from nogap._typing import Array
 from nogap.certificate import Certificate
-from nogap.estimators._distinct import distinct_rows
+from nogap.estimators._callbacks import CallbackSupportMixin, rounds_as_tasks
+from nogap.estimators._distinct import DistinctRows, distinct_rows
 from nogap.losses import Loss
 from nogap.network import Network
 from nogap.solution import Record, Solution, Status
@@ -30,7 +31,58 @@ logger = logging.getLogger("nogap")
 DEFAULT_SEED = 0
 
 
-class ReLUEstimator(BaseEstimator):
+@dataclass(frozen=True)
+class TrainingSet:
+    """Checked and encoded data, equal rows merged.
+
+    Attributes
+    ----------
+    rows : DistinctRows
+    weights : array (k,)
+        Weights of the distinct rows, class weights included.
+    loss : str or Loss
+    """
+
+    rows: DistinctRows
+    weights: Array
+    loss: str | Loss
+
+    @classmethod
+    def of(
+        cls,
+        X: Any,
+        Y: Array,
+        loss: str | Loss,
+        sample_weight: Array | None,
+        row_factor: Array | None = None,
+    ) -> TrainingSet:
+        """From all rows.
+
+        Parameters
+        ----------
+        X : array or CSR matrix (n, d)
+        Y : array (n, C)
+            Targets as the loss encodes them.
+        loss : str or Loss
+        sample_weight : array (n,), optional
+        row_factor : array (n,), optional
+            Multiplies the weights; equal for equal rows of [X, Y] (the class weights).
+        """
+        rows = distinct_rows(X, Y, sample_weight)
+        weights = rows.weights if row_factor is None else rows.weights * row_factor[rows.first]
+        return cls(rows, weights, loss)
+
+    @property
+    def sample_weight(self) -> Array | None:
+        """The weights, or None when all are one."""
+        return None if np.all(self.weights == 1.0) else self.weights
+
+    def beta(self, alpha: float) -> float:
+        """The penalty for sums of losses that belongs to alpha for their mean."""
+        return float(alpha * self.weights.sum())
+
+
+class ReLUEstimator(CallbackSupportMixin, BaseEstimator):
     """Base of the estimators that train one two-layer ReLU network."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -64,12 +116,34 @@ class ReLUEstimator(BaseEstimator):
     history_: list[Record]
     n_features_in_: int
 
-    def _check_training_set(self, X: Any, y: Any, **y_options: Any) -> tuple[Any, Any]:
-        """Checked X (dense float64, or CSR) and y; sets n_features_in_ and feature_names_in_."""
+    _fewest_samples: ClassVar[int] = 2
+    _y_options: ClassVar[dict[str, bool]] = {}
+
+    def _check_training_set(
+        self, X: Any, y: Any, sample_weight: Any
+    ) -> tuple[Any, Any, Array | None]:
+        """Checked X (dense float64, or CSR), y and weights; sets the names and number of features.
+
+        A subclass says in ``_y_options`` what y may be.
+        """
         X, y = validate_data(
-            self, X, y, accept_sparse="csr", dtype=np.float64, ensure_min_samples=2, **y_options
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=np.float64,
+            ensure_min_samples=self._fewest_samples,
+            **self._y_options,
         )
-        return X, y
+        return X, y, self._check_weights(sample_weight, X)
+
+    def _encode(self, X: Any, y: Any, sample_weight: Array | None) -> TrainingSet:
+        """Checked data as the training problem; sets what the meaning of the outputs hangs on."""
+        raise NotImplementedError
+
+    def _held_out_loss(self, X: Any, y: Any, sample_weight: Array | None) -> float:
+        """Mean loss, as in training, of the fitted network on other checked data."""
+        raise NotImplementedError
 
     def _check_weights(self, sample_weight: Any, X: Any) -> Array | None:
         if sample_weight is None:
@@ -81,57 +155,49 @@ class ReLUEstimator(BaseEstimator):
             raise ValueError("Sample weights must contain at least one non-zero number.")
         return weights
 
-    def _fit_network(
-        self,
-        X: Any,
-        Y: Array,
-        *,
-        loss: str | Loss,
-        sample_weight: Array | None,
-        row_factor: Array | None = None,
-    ) -> None:
-        """Train on checked data and set the fitted attributes.
-
-        Parameters
-        ----------
-        X : array or CSR matrix (n, d)
-        Y : array (n, C)
-            Targets as the loss encodes them.
-        loss : str or Loss
-        sample_weight : array (n,), optional
-        row_factor : array (n,), optional
-            Multiplies the weights; equal for equal rows of [X, Y] (the class weights).
-        """
-        rows = distinct_rows(X, Y, sample_weight)
-        weights = rows.weights if row_factor is None else rows.weights * row_factor[rows.first]
-        with progress(type(self).__name__, self.verbose) as callbacks:
+    def _fit_network(self, data: TrainingSet, alpha: float) -> None:
+        """Train on checked and encoded data, and set the fitted attributes."""
+        with (
+            progress(type(self).__name__, self.verbose) as logged,
+            rounds_as_tasks(self) as told,
+        ):
             solution = train(
-                rows.X,
-                rows.Y,
-                beta=float(self.alpha * weights.sum()),
-                loss=loss,
-                hidden_bias=bool(self.hidden_bias),
-                fit_intercept=bool(self.fit_intercept),
-                sample_weight=None if np.all(weights == 1.0) else weights,
+                data.rows.X,
+                data.rows.Y,
+                beta=data.beta(alpha),
                 tol=self.tol,
                 max_time=self.max_time,
-                max_neurons=self.max_neurons,
-                random_state=DEFAULT_SEED if self.random_state is None else self.random_state,
-                warm_start=self._starting_network(Y.shape[1]),
-                callbacks=callbacks,
+                warm_start=self._starting_network(data.rows.Y.shape[1]),
+                callbacks=[*logged, *told],
+                **self._train_options(data),
             )
             logger.info("%s: %s", type(self).__name__, solution)
+        self._adopt(solution, data)
+        if not solution.status.converged:
+            _warn_not_converged(self, solution)
+
+    def _train_options(self, data: TrainingSet) -> dict[str, Any]:
+        """What :func:`nogap.train` and :func:`nogap.path` are told alike."""
+        return {
+            "loss": data.loss,
+            "hidden_bias": bool(self.hidden_bias),
+            "fit_intercept": bool(self.fit_intercept),
+            "sample_weight": data.sample_weight,
+            "max_neurons": self.max_neurons,
+            "random_state": DEFAULT_SEED if self.random_state is None else self.random_state,
+        }
+
+    def _adopt(self, solution: Solution, data: TrainingSet) -> None:
+        """Set the fitted attributes."""
         self.network_ = solution.network
         self.certificate_ = replace(
-            solution.certificate, dual=rows.expand(solution.certificate.dual)
+            solution.certificate, dual=data.rows.expand(solution.certificate.dual)
         )
         self.status_ = solution.status
         self.n_neurons_ = solution.network.n_neurons
         self.n_iter_ = solution.n_iter
         self.objective_ = solution.objective
         self.history_ = solution.history
-        if not solution.status.converged:
-            _warn_not_converged(self, solution)
 
     def _starting_network(self, n_outputs: int) -> Network | None:
         """The network of the last fit, when warm_start asks for it and its shape still fits."""
@@ -150,6 +216,22 @@ class ReLUEstimator(BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
         return self.network_.decision(X)
+
+    def to_c(self, name: str = "network") -> str:
+        """The fitted network as C99 source without any library.
+
+        Parameters
+        ----------
+        name : str
+            Name of the function, ``void name(const float x[], float y[])``; y gets what
+            ``decision_function`` or ``predict`` of a regressor gives.
+
+        Returns
+        -------
+        source : str
+        """
+        check_is_fitted(self)
+        return self.network_.to_c(name)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -15,7 +15,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from nogap._typing import AnyArray, Array, ArrayLike, IntArray
-from nogap.estimators._base import ReLUEstimator
+from nogap.estimators._base import ReLUEstimator, TrainingSet
+from nogap.estimators._callbacks import with_callbacks
+from nogap.losses import get_loss
 
 LOSSES = ("logistic", "squared_hinge", "hinge", "squared")
 
@@ -99,7 +101,7 @@ class ReLUClassifier(ClassifierMixin, ReLUEstimator):
         Time, objective, lower bound and number of neurons of every round.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : array (n_features_in_,) of str
+    feature_names_in_ : array (d,) of str
         Names of the features, where X has them and all are strings.
 
     See Also
@@ -170,6 +172,7 @@ class ReLUClassifier(ClassifierMixin, ReLUEstimator):
         self.verbose = verbose
         self.warm_start = warm_start
 
+    @with_callbacks  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train the network.
 
@@ -199,25 +202,8 @@ class ReLUClassifier(ClassifierMixin, ReLUEstimator):
             Training stopped before its tolerance was met.
         """
         self._validate_params()
-        X, y = self._check_training_set(X, y)
-        check_classification_targets(y)
-        labels = column_or_1d(y, warn=True)
-        weights = self._check_weights(sample_weight, X)
-        self.classes_ = np.unique(labels if weights is None else labels[weights > 0])
-        if self.classes_.size == 1:
-            raise ValueError(
-                f"y holds only one class, {self.classes_.tolist()[0]!r}, among the samples of "
-                "positive weight; a classifier needs at least two classes"
-            )
-        # a label that occurs with weight zero only may get any code: its rows are dropped
-        codes = np.searchsorted(self.classes_, labels).clip(max=self.classes_.size - 1)
-        self._fit_network(
-            X,
-            self._targets(codes),
-            loss=self._training_loss(),
-            sample_weight=weights,
-            row_factor=self._class_factor(codes, weights),
-        )
+        data = self._encode(*self._check_training_set(X, y, sample_weight))
+        self._fit_network(data, self.alpha)
         return self
 
     def decision_function(self, X: Any) -> Array:
@@ -301,6 +287,37 @@ class ReLUClassifier(ClassifierMixin, ReLUEstimator):
             )
         return self._targets(np.searchsorted(self.classes_, labels))
 
+    def _encode(self, X: Any, y: Any, sample_weight: Array | None) -> TrainingSet:
+        check_classification_targets(y)
+        labels = column_or_1d(y, warn=True)
+        self.classes_ = np.unique(labels if sample_weight is None else labels[sample_weight > 0])
+        if self.classes_.size == 1:
+            raise ValueError(
+                f"y holds only one class, {self.classes_.tolist()[0]!r}, among the samples of "
+                "positive weight; a classifier needs at least two classes"
+            )
+        # a label that occurs with weight zero only may get any code: its rows are dropped
+        codes = np.searchsorted(self.classes_, labels).clip(max=self.classes_.size - 1)
+        self._class_factors = self._factors(codes, sample_weight)
+        factors = self._class_factors
+        return TrainingSet.of(
+            X,
+            self._targets(codes),
+            self._training_loss(),
+            sample_weight,
+            None if factors is None else factors[codes],
+        )
+
+    def _held_out_loss(self, X: Any, y: Any, sample_weight: Array | None) -> float:
+        known = np.isin(y, self.classes_)  # a class that was not trained on is missed at any alpha
+        weights = np.ones(known.sum()) if sample_weight is None else sample_weight[known]
+        codes = np.searchsorted(self.classes_, y[known])
+        if self._class_factors is not None:
+            weights = weights * self._class_factors[codes]
+        loss = get_loss(self._training_loss())
+        values = loss.value(self.network_.decision(X[known]), self._targets(codes))
+        return float(np.average(values, weights=weights))
+
     def _training_loss(self) -> str:
         """The name under which ``train`` knows the loss for this number of classes."""
         if self.loss == "logistic" and self.classes_.size > 2:
@@ -314,17 +331,15 @@ class ReLUClassifier(ClassifierMixin, ReLUEstimator):
         one_hot = np.eye(self.classes_.size)[codes]
         return one_hot if self._training_loss() == "multinomial" else 2.0 * one_hot - 1.0
 
-    def _class_factor(self, codes: IntArray, sample_weight: Array | None) -> Array | None:
-        """The class weight of every row, (n,), or None when all are one."""
+    def _factors(self, codes: IntArray, sample_weight: Array | None) -> Array | None:
+        """The weight of every class, (n_classes,), or None when all are one."""
         if self.class_weight is None:
             return None
-        if isinstance(self.class_weight, str):  # "balanced"
-            totals = np.bincount(codes, weights=sample_weight, minlength=self.classes_.size)
-            factors = totals.sum() / (self.classes_.size * totals)
-        else:
-            factors = _factors_by_name(self.class_weight, self.classes_)
-        rows: Array = factors[codes]
-        return rows
+        if not isinstance(self.class_weight, str):
+            return _factors_by_name(self.class_weight, self.classes_)
+        totals = np.bincount(codes, weights=sample_weight, minlength=self.classes_.size)
+        balanced: Array = totals.sum() / (self.classes_.size * totals)
+        return balanced
 
 
 def _factors_by_name(class_weight: Mapping[Any, float], classes: AnyArray) -> Array:

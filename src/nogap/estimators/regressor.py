@@ -8,9 +8,10 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils._param_validation import StrOptions
 
-from nogap._typing import ArrayLike
-from nogap.estimators._base import ReLUEstimator
-from nogap.losses import Huber
+from nogap._typing import Array, ArrayLike
+from nogap.estimators._base import ReLUEstimator, TrainingSet
+from nogap.estimators._callbacks import with_callbacks
+from nogap.losses import Huber, get_loss
 
 
 class ReLURegressor(RegressorMixin, ReLUEstimator):
@@ -78,7 +79,7 @@ class ReLURegressor(RegressorMixin, ReLUEstimator):
         Time, objective, lower bound and number of neurons of every round.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : array (n_features_in_,) of str
+    feature_names_in_ : array (d,) of str
         Names of the features, where X has them and all are strings.
 
     See Also
@@ -117,6 +118,8 @@ class ReLURegressor(RegressorMixin, ReLUEstimator):
         "loss": [StrOptions({"squared", "huber"}), Huber],
     }
 
+    _y_options: ClassVar[dict[str, bool]] = {"multi_output": True, "y_numeric": True}
+
     loss: str | Huber
 
     def __init__(
@@ -144,6 +147,7 @@ class ReLURegressor(RegressorMixin, ReLUEstimator):
         self.verbose = verbose
         self.warm_start = warm_start
 
+    @with_callbacks  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train the network.
 
@@ -172,15 +176,8 @@ class ReLURegressor(RegressorMixin, ReLUEstimator):
             Training stopped before its tolerance was met.
         """
         self._validate_params()
-        X, y = self._check_training_set(X, y, multi_output=True, y_numeric=True)
-        Y = np.asarray(y, dtype=np.float64)
-        self._one_target = Y.ndim == 1
-        self._fit_network(
-            X,
-            Y.reshape(Y.shape[0], -1),
-            loss=self.loss,
-            sample_weight=self._check_weights(sample_weight, X),
-        )
+        data = self._encode(*self._check_training_set(X, y, sample_weight))
+        self._fit_network(data, self.alpha)
         return self
 
     def predict(self, X: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -197,6 +194,16 @@ class ReLURegressor(RegressorMixin, ReLUEstimator):
         """
         F = self._outputs(X)
         return F[:, 0] if self._one_target else F
+
+    def _encode(self, X: Any, y: Any, sample_weight: Array | None) -> TrainingSet:
+        Y = np.asarray(y, dtype=np.float64)
+        self._one_target = Y.ndim == 1
+        return TrainingSet.of(X, Y.reshape(Y.shape[0], -1), self.loss, sample_weight)
+
+    def _held_out_loss(self, X: Any, y: Any, sample_weight: Array | None) -> float:
+        loss = get_loss(self.loss)
+        values = loss.value(self.network_.decision(X), loss.encode(y))
+        return float(np.average(values, weights=sample_weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

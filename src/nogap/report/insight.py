@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nogap._typing import AnyArray, Array
+from nogap.network import Network
 from nogap.tabular.columns import CategoricalColumn, Column, NumericColumn
 from nogap.tabular.model import TabularModel
 from nogap.tabular.target import ClassTarget
@@ -44,9 +45,8 @@ class Neurons:
     active: Array
 
 
-def describe_neurons(model: TabularModel, X: Array) -> Neurons:
-    """Neurons of a model, with their activity on rows X (n, d)."""
-    network = model.network
+def describe_neurons(network: Network, X: Array) -> Neurons:
+    """Neurons of a network, with their activity on rows X (n, d)."""
     U, A = network.hidden_weights, network.output_weights
     c = np.zeros(U.shape[0]) if network.hidden_bias is None else network.hidden_bias
     norms = np.linalg.norm(A, axis=1)  # (m,)

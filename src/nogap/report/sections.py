@@ -174,7 +174,7 @@ def neurons(result: FitResult) -> str:
             "<p>The network is empty: at this alpha the best network is a constant. "
             "A smaller alpha gives neurons.</p>",
         )
-    found = insight.describe_neurons(model, _training_inputs(result))
+    found = insight.describe_neurons(model.network, _training_inputs(result))
     names = model.feature_names
     rows = []
     for j in range(min(found.share.size, MAX_ROWS)):

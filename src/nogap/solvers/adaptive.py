@@ -34,11 +34,15 @@ SAME_DIRECTION = 1e-12  # squared distance below which a candidate repeats an ac
 
 @dataclass(frozen=True)
 class Limits:
-    """When to stop other than by an optimal certificate."""
+    """When to stop other than by an optimal certificate.
+
+    Without ``prove``, networks are only to be compared: no proof, and no search of the widest kind.
+    """
 
     tol: float
     max_time: float | None = None
     max_neurons: int | None = None
+    prove: bool = True
     max_rounds: int = 500
     new_neurons: int = 20
 

@@ -1,25 +1,17 @@
-"""Choosing alpha by cross-validation over a small grid."""
+"""Choosing alpha for a table: the estimators' cross-validation, told line by line."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
-import nogap
-from nogap._typing import Array, BoolArray, IntArray
-from nogap.losses import get_loss
-from nogap.solution import Solution, Status
-from nogap.tabular.split import folds
-
-N_FOLDS = 5
-# alpha / alpha_max, from nearly empty networks to nearly unpenalised ones
-SHARES = (0.5, 0.25, 0.1, 0.05, 0.025, 0.01, 0.005)
-# The grid ends early when so many alphas in a row are worse than the best.
-PATIENCE = 2
-# Held-out losses need no fine gap.
-TOL = 1e-2
+from nogap._typing import AnyArray, Array, IntArray
+from nogap.estimators._base import ReLUEstimator
+from nogap.estimators._folds import N_FOLDS, ShuffledFolds, check_splits
+from nogap.estimators._selection import N_ALPHAS, alpha_grid, select_alpha
+from nogap.estimators.classifier import ReLUClassifier
+from nogap.estimators.regressor import ReLURegressor
+from nogap.tabular.table import InputError
 
 
 @dataclass(frozen=True)
@@ -44,8 +36,6 @@ def choose_alpha(
     X: Array,
     y: Array,
     *,
-    loss: str,
-    largest: float,
     classes: IntArray | None,
     seed: int,
     max_time: float | None = None,
@@ -59,10 +49,7 @@ def choose_alpha(
     ----------
     X : array (n, d)
     y : array (n,) or (n, C)
-        As the loss takes it.
-    loss : str
-    largest : float
-        The alpha above which the network is empty; the grid is given as shares of it.
+        Standardised targets; not used where there are classes.
     classes : int array (n,) or None
         Class of each row, dealt out evenly to the folds.
     seed : int
@@ -71,54 +58,33 @@ def choose_alpha(
     notify : callable
         Gets a line of text for each alpha and the outcome.
     """
-    n = X.shape[0]
-    count = min(N_FOLDS, n)
-    fold = folds(classes, n, count, seed)
-    limit = None if max_time is None else max_time / (count * len(SHARES))
-    fits = [_Fold(X, y, fold == k, loss=loss, seed=seed, max_time=limit) for k in range(count)]
-    trials: list[Trial] = []
-    for share in SHARES:
-        losses = np.array([fit.loss_at(share * largest) for fit in fits])
-        error = float(losses.std(ddof=1) / np.sqrt(count))
-        trials.append(Trial(share * largest, float(losses.mean()), error))
-        notify(
-            f"cross-validation: alpha {trials[-1].alpha:.4g}, mean held-out loss "
-            f"{trials[-1].loss:.4g} ± {error:.2g}"
-        )
-        if min(range(len(trials)), key=lambda j: trials[j].loss) <= len(trials) - 1 - PATIENCE:
-            break
-    best = min(trials, key=lambda trial: trial.loss)
-    notify(f"alpha {best.alpha:.4g} has the smallest mean held-out loss")
-    return best.alpha, trials
-
-
-class _Fold:
-    """One split, fitted along the grid; each fit starts from the one before."""
-
-    def __init__(
-        self, X: Array, y: Array, test: BoolArray, *, loss: str, seed: int, max_time: float | None
-    ) -> None:
-        self.train, self.test = (X[~test], y[~test]), (X[test], y[test])
-        self.loss, self.seed, self.max_time = get_loss(loss), seed, max_time
-        self.last: Solution | None = None
-
-    def loss_at(self, alpha: float) -> float:
-        """Mean held-out loss of the network for this alpha."""
-        X, y = self.train
-        self.last = nogap.train(
-            X,
-            y,
-            beta=alpha * X.shape[0],
-            loss=self.loss,
-            hidden_bias=True,
-            fit_intercept=True,
-            tol=TOL,
-            max_time=self.max_time,
-            random_state=self.seed,
-            warm_start=self.last,
-        )
-        if self.last.status is Status.INTERRUPTED:
-            raise KeyboardInterrupt
-        X, y = self.test
-        losses = self.loss.value(self.last.network.decision(X), self.loss.encode(y))
-        return float(losses.mean())
+    model: ReLUEstimator
+    labels: AnyArray
+    if classes is None:
+        model, labels = ReLURegressor(random_state=seed), y
+    else:
+        model, labels = ReLUClassifier(random_state=seed), classes
+    source = ShuffledFolds(N_FOLDS, by_class=classes is not None, seed=seed)
+    splits = list(source.split(X, labels))
+    try:
+        check_splits(splits, labels, None, by_class=classes is not None)
+    except ValueError as error:
+        raise InputError(
+            f"the training rows are too few to choose alpha by cross-validation ({error}); give "
+            "--alpha, or more rows"
+        ) from None
+    selection = select_alpha(
+        model,
+        X,
+        labels,
+        None,
+        splits=splits,
+        alphas=alpha_grid(model, model._encode(X, labels, None), N_ALPHAS),
+        max_time=max_time,
+        notify=notify,
+    )
+    if selection.interrupted:
+        raise KeyboardInterrupt
+    columns = zip(selection.alphas, -selection.mean, selection.error, strict=True)
+    trials = [Trial(*(float(value) for value in row)) for row in columns]
+    return selection.alpha, trials

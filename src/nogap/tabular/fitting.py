@@ -153,8 +153,6 @@ def _alpha(
     alpha, trials = choose_alpha(
         X,
         y,
-        loss=data.target.loss,
-        largest=largest,
         classes=classes,
         seed=options.seed,
         max_time=options.max_time,

@@ -37,18 +37,6 @@ def hold_out(classes: IntArray | None, n: int, fraction: float, seed: int) -> Bo
     return held
 
 
-def folds(classes: IntArray | None, n: int, count: int, seed: int) -> IntArray:
-    """Fold of each row, 0 to count - 1, int (n,); every class is dealt out evenly."""
-    generator = np.random.default_rng(seed)
-    labels = np.zeros(n, dtype=np.intp) if classes is None else classes
-    order = np.concatenate(
-        [generator.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
-    )
-    fold = np.empty(n, dtype=np.intp)
-    fold[order] = np.arange(n) % count
-    return fold
-
-
 def untrained_levels(table: Table, text_columns: Iterable[str], training: BoolArray) -> IntArray:
     """Rows to add to the training rows so that these show every level; their positions."""
     added: set[int] = set()

@@ -33,8 +33,8 @@ def convergence_plot(solution: Solution, tol: float) -> str:
     with style.page_style():
         figure = style.new_figure(7.6, 3.1)
         left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
-        _draw_bounds(left, records)
-        _draw_gap(right, records, tol)
+        draw_bounds(left, records)
+        draw_gap(right, records, tol)
         return style.to_svg(figure, "convergence", "objective and lower bound against time")
 
 
@@ -52,7 +52,8 @@ def complete_history(solution: Solution) -> list[Record]:
     return [*solution.history, last]
 
 
-def _draw_bounds(axes: Axes, records: list[Record]) -> None:
+def draw_bounds(axes: Axes, records: list[Record]) -> None:
+    """Objective and lower bound; a proof is drawn through, an estimate dashed."""
     time = np.array([r.time for r in records])
     objective = np.array([r.objective for r in records])
     bound = np.array([r.lower_bound for r in records])
@@ -73,7 +74,8 @@ def _draw_bounds(axes: Axes, records: list[Record]) -> None:
     axes.legend(loc="best")
 
 
-def _draw_gap(axes: Axes, records: list[Record], tol: float) -> None:
+def draw_gap(axes: Axes, records: list[Record], tol: float) -> None:
+    """The relative gap on a logarithmic scale, and the tolerance."""
     time = np.array([r.time for r in records])
     gap = np.array([relative_gap(r) for r in records])
     finite = np.isfinite(gap)

@@ -157,17 +157,37 @@ def _one_column(axes: Axes, result: FitResult) -> None:
             _draw_rug(axes, column, values[targets == k], style.SERIES[k])
     if bends.size and len(names) == 1:
         at = insight.response(model, insight.encode_values(column, bends))[:, 0]
-        axes.plot(
-            bends, at, "o", color=style.SERIES[0], markerfacecolor=style.PAPER, markersize=5,
-            label="where a neuron switches",
-        )  # fmt: skip
+        draw_bends(axes, bends, at)
     style.label(axes, column.name, _axis_name(result))
     axes.legend(loc="best")
 
 
-def _surface(figure: Any, result: FitResult) -> None:
+def draw_bends(axes: Axes, at: Array, heights: Array) -> None:
+    """Where a function of one column bends, because a neuron switches on or off."""
+    axes.plot(
+        at, heights, "o", color=style.SERIES[0], markerfacecolor=style.PAPER, markersize=5,
+        label="where a neuron switches",
+    )  # fmt: skip
+
+
+def class_colors() -> Any:
+    """From one class to the other, white between them."""
     from matplotlib.colors import LinearSegmentedColormap
 
+    return LinearSegmentedColormap.from_list("classes", CLASS_COLORS)
+
+
+def draw_surface(
+    axes: Axes, a: Array, b: Array, heights: Array, levels: Any, colors: Any, **limits: Any
+) -> Any:
+    """Filled contours of heights (len(b), len(a)) with thin lines between; returns them."""
+    filled = axes.contourf(a, b, heights, levels=levels, cmap=colors, **limits)
+    axes.contour(a, b, heights, levels=filled.levels, colors="white", linewidths=0.4, alpha=0.5)
+    axes.grid(False)
+    return filled
+
+
+def _surface(figure: Any, result: FitResult) -> None:
     model = result.model
     first, second = model.columns
     names = insight.shown_outputs(model)[:MAX_LINES]
@@ -185,13 +205,11 @@ def _surface(figure: Any, result: FitResult) -> None:
     classes = isinstance(model.target, ClassTarget)
     limits: dict[str, Any] = {"vmin": 0.0, "vmax": 1.0} if classes else {}
     levels: Any = np.linspace(0, 1, 11) if classes else 12
-    colors = LinearSegmentedColormap.from_list("classes", CLASS_COLORS) if classes else "viridis"
+    colors = class_colors() if classes else "viridis"
     panels = figure.subplots(-(-len(names) // n_columns), n_columns, squeeze=False).ravel()
     for k, (axes, name) in enumerate(zip(panels, names, strict=False)):
         Z = heights[:, k].reshape(A.shape)
-        filled = axes.contourf(A, B, Z, levels=levels, cmap=colors, **limits)
-        axes.contour(A, B, Z, levels=filled.levels, colors="white", linewidths=0.4, alpha=0.5)
-        axes.grid(False)
+        filled = draw_surface(axes, a, b, Z, levels, colors, **limits)
         of_class = targets == (k if len(names) > 1 else 1)
         shown = of_class.astype(float) if classes else targets
         axes.scatter(

@@ -32,6 +32,26 @@ _VARIABLES = {
     **{color: f"series-{k}" for k, color in enumerate(SERIES, start=1)},
 }
 
+# The same as in page.css for paper, for plots that stand alone.
+_SCREEN = {
+    INK: "#1b2330",
+    MUTED: "#5b6472",
+    GRID: "#d5d9e0",
+    PAPER: "#ffffff",
+    OBJECTIVE: "#2b5cd9",
+    PROVED: "#13803f",
+    ESTIMATE: "#b45309",
+    POSITIVE: "#2b5cd9",
+    NEGATIVE: "#d9580d",
+    **dict(
+        zip(
+            SERIES,
+            ("#2b5cd9", "#d9580d", "#0a8f6a", "#9333c9", "#c81e4a", "#64748b"),
+            strict=True,
+        )
+    ),
+}
+
 _SETTINGS: Any = {
     "axes.axisbelow": True,
     "axes.edgecolor": MUTED,
@@ -80,6 +100,27 @@ def new_figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def screen_colors(artist: Any) -> None:
+    """Give an artist and all in it the colours of a white page in place of the placeholders."""
+    from matplotlib.colors import to_hex, to_rgba_array
+
+    def real(value: Any) -> Any:
+        colors = to_rgba_array(value)
+        for color in colors:
+            found = _SCREEN.get(to_hex(color))
+            if found is not None:
+                color[:3] = to_rgba_array(found)[0, :3]
+        return colors if len(colors) != 1 else tuple(colors[0])
+
+    for part in artist.findobj():
+        for name in ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor"):
+            value = getattr(part, f"get_{name}", lambda: None)()
+            if value is None or (isinstance(value, str) and value in ("none", "auto")):
+                continue
+            if len(to_rgba_array(value)):
+                getattr(part, f"set_{name}")(real(value))
 
 
 def label(axes: Axes, x: str = "", y: str = "", title: str = "") -> None:

@@ -1,0 +1,97 @@
+"""Table and plot of the quality benchmark: scores, ranks, wins, Wilcoxon's test."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import rankdata, wilcoxon
+
+TIE = 0.002  # scores that differ by less are level
+OURS = "nogap"
+
+
+def write_report(folder: Path) -> None:
+    """DIR/quality.md and DIR/quality.png from DIR/quality.json."""
+    records = json.loads((folder / "quality.json").read_text())
+    models = list(dict.fromkeys(record["model"] for record in records))
+    sets = []
+    for name in dict.fromkeys((record["task"], record["set"]) for record in records):
+        found = [column(records, name, model) for model in models]
+        if all(found):
+            sets.append((name, found))
+    if not sets:
+        return
+    scores = np.array([[np.mean([r["score"] for r in c]) for c in found] for _, found in sets])
+    seconds = np.array([[np.mean([r["seconds"] for r in c]) for c in found] for _, found in sets])
+    ranks = np.array([rankdata(-np.round(row, 4)) for row in scores])
+    lines = [
+        f"{len(sets)} sets; mean over the folds; accuracy, or R^2 for regression.",
+        "",
+        "| set | task | rows | " + " | ".join(models) + " | neurons |",
+        "|---" * (len(models) + 4) + "|",
+    ]
+    for (task_and_name, found), row in zip(sets, scores, strict=True):
+        cells = [f"**{s:.3f}**" if s >= row.max() - TIE else f"{s:.3f}" for s in row]
+        size = np.mean([r["neurons"] for r in found[models.index(OURS)]]) if OURS in models else 0
+        lines.append(
+            f"| {task_and_name[1]} | {task_and_name[0]} | {found[0][0]['rows']} | "
+            + " | ".join(cells)
+            + f" | {size:.0f} |"
+        )
+    lines += ["", *summary(models, scores, ranks, seconds)]
+    (folder / "quality.md").write_text("\n".join(lines) + "\n")
+    draw(folder / "quality.png", models, scores, ranks)
+    print("\n".join(lines))
+
+
+def column(records: list, name: tuple, model: str) -> list:
+    return [r for r in records if (r["task"], r["set"]) == name and r["model"] == model]
+
+
+def summary(models: list, scores: np.ndarray, ranks: np.ndarray, seconds: np.ndarray) -> list[str]:
+    lines = [
+        "| model | mean rank | mean score | median CPU s | wins / ties / losses | Wilcoxon p |",
+        "|---|---|---|---|---|---|",
+    ]
+    ours = scores[:, models.index(OURS)] if OURS in models else scores[:, 0]
+    for k in np.argsort(ranks.mean(axis=0)):
+        difference = ours - scores[:, k]
+        wins, losses = int(np.sum(difference > TIE)), int(np.sum(difference < -TIE))
+        against, p = "", ""
+        if models[k] != OURS:
+            against = f"{wins} / {len(ours) - wins - losses} / {losses}"
+            p = f"{wilcoxon(difference).pvalue:.3f}" if np.any(difference) else "1"
+        lines.append(
+            f"| {models[k]} | {ranks[:, k].mean():.2f} | {scores[:, k].mean():.4f} | "
+            f"{np.median(seconds[:, k]):.1f} | {against} | {p} |"
+        )
+    return lines
+
+
+def draw(path: Path, models: list, scores: np.ndarray, ranks: np.ndarray) -> None:
+    """Mean ranks, and how far each rival is from nogap set by set."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    order = np.argsort(-ranks.mean(axis=0))
+    colors = ["#2256c7" if models[k] == OURS else "#8a93a3" for k in order]
+    left.barh([models[k] for k in order], ranks.mean(axis=0)[order], color=colors)
+    left.set(xlabel="mean rank (1 is best)", xlim=(1, len(models)))
+    ours = scores[:, models.index(OURS)] if OURS in models else scores[:, 0]
+    rivals = [k for k in order if models[k] != OURS]
+    spread = np.linspace(-0.2, 0.2, len(ours))
+    for height, k in enumerate(rivals):
+        difference = np.clip(ours - scores[:, k], -0.3, 0.3)
+        right.plot(difference, height + spread, "o", color="#2256c7", markersize=4, alpha=0.7)
+    right.axvline(0, color="black", linewidth=1)
+    right.set_yticks(range(len(rivals)), [models[k] for k in rivals])
+    right.set(xlabel="score of nogap minus the rival's, one dot a set (clipped at 0.3)")
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)

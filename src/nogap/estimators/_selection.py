@@ -1,0 +1,269 @@
+"""Choosing alpha: folds times a warm-started path, in parallel, ended early when it gets worse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
+from sklearn.base import clone
+from threadpoolctl import threadpool_limits
+
+import nogap
+from nogap._typing import Array, IntArray
+from nogap.estimators._base import ReLUEstimator, TrainingSet
+from nogap.estimators._folds import Split
+from nogap.solution import Solution, Status
+
+Rule: TypeAlias = Literal["best", "one_standard_error"]
+Scorer: TypeAlias = Callable[..., float]
+
+N_ALPHAS = 15
+SMALLEST = 1e-3  # of alpha_max
+# Networks for comparison need no fine gap, and no proof: of what the empty network leaves open.
+TOL = 0.015
+# The path ends when so many alphas in a row are worse than the best.
+PATIENCE = 3
+# Alphas between two looks at all folds; each look lets workers wait for one another.
+STAGE = 3
+# Below this share of the objective of the empty network, alpha_max is rounding error.
+NOTHING = 1e-12
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What cross-validation found; scores are larger for better networks.
+
+    Attributes
+    ----------
+    alphas : array (k,)
+        Those that were tried, from large to small.
+    scores : array (k, folds)
+    n_neurons : array (k, folds) of int
+    chosen : int
+        Position of the chosen alpha.
+    interrupted : bool
+        Whether Ctrl-C ended the path.
+    """
+
+    alphas: Array
+    scores: Array
+    n_neurons: IntArray
+    chosen: int
+    interrupted: bool = False
+
+    @property
+    def alpha(self) -> float:
+        return float(self.alphas[self.chosen])
+
+    @property
+    def mean(self) -> Array:
+        result: Array = self.scores.mean(axis=1)
+        return result
+
+    @property
+    def error(self) -> Array:
+        """Standard error of the mean over the folds, (k,)."""
+        return standard_error(self.scores)
+
+    def results(self) -> dict[str, Any]:
+        """A table of columns as ``GridSearchCV.cv_results_``."""
+        folds = self.scores.shape[1]
+        order = np.argsort(-self.mean, kind="stable")
+        rank = np.empty(order.size, dtype=np.intp)
+        rank[order] = np.arange(1, order.size + 1)
+        return {
+            "param_alpha": self.alphas,
+            "params": [{"alpha": alpha} for alpha in self.alphas.tolist()],
+            **{f"split{k}_test_score": self.scores[:, k] for k in range(folds)},
+            "mean_test_score": self.mean,
+            "std_test_score": self.scores.std(axis=1),
+            "rank_test_score": rank,
+            "mean_n_neurons": self.n_neurons.mean(axis=1),
+        }
+
+
+def alpha_grid(model: ReLUEstimator, data: TrainingSet, count: int) -> Array:
+    """Geometric, from the alpha above which the network is empty to a thousandth of it."""
+    options = model._train_options(data)
+    options.pop("max_neurons")
+    largest = float(nogap.beta_max(data.rows.X, data.rows.Y, **options)) / data.beta(1.0)
+    if not largest > NOTHING * max(1.0, float(np.abs(data.rows.Y).max())):
+        return np.ones(1)  # a constant target: every alpha gives the same network
+    return np.geomspace(largest, SMALLEST * largest, count)
+
+
+def select_alpha(
+    model: ReLUEstimator,
+    X: Any,
+    y: Any,
+    sample_weight: Array | None,
+    *,
+    splits: Sequence[Split],
+    alphas: Array,
+    rule: Rule = "best",
+    scorer: Scorer | None = None,
+    score_params: dict[str, Any] | None = None,
+    n_jobs: int | None = None,
+    max_time: float | None = None,
+    notify: Callable[[str], None] = lambda note: None,
+) -> Selection:
+    """Cross-validated scores along the path of alphas, and the alpha that the rule takes.
+
+    Parameters
+    ----------
+    model : ReLUEstimator
+        Unfitted; its parameters other than alpha count.
+    X, y, sample_weight
+        As the model's ``_check_training_set`` gives them.
+    splits : sequence of (training rows, test rows)
+    alphas : array (k,)
+        From large to small.
+    rule : {"best", "one_standard_error"}
+    scorer : callable, optional
+        ``scorer(model, X, y, **params)``, larger is better; minus the held-out loss when None.
+    score_params : dict, optional
+        Arrays with a row a sample are split with X.
+    n_jobs : int, optional
+        Processes, as in joblib. The result does not depend on it.
+    max_time : float, optional
+        Seconds for all folds together.
+    notify : callable
+        Gets a line of text for each alpha and the outcome.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Before a first alpha was tried on all folds; a later one ends the path there.
+    """
+    n_stages = -(-alphas.size // STAGE)
+    at_once = min(effective_n_jobs(n_jobs), len(splits))
+    limit = None if max_time is None else max_time * at_once / (len(splits) * n_stages)
+    fold = Fold(clone(model), X, y, sample_weight, scorer, score_params or {}, limit)
+    starts: list[Solution | None] = [None] * len(splits)
+    scores: list[list[float]] = []
+    sizes: list[list[int]] = []
+    interrupted = False
+    with Parallel(n_jobs=n_jobs) as parallel:
+        for k in range(0, alphas.size, STAGE):
+            part = alphas[k : k + STAGE]
+            try:
+                steps = parallel(
+                    delayed(fold.advance)(split, part, start)
+                    for split, start in zip(splits, starts, strict=True)
+                )
+            except KeyboardInterrupt:
+                if not scores:
+                    raise
+                interrupted = True
+                break
+            starts = [step.last for step in steps]
+            scores += map(list, zip(*(step.scores for step in steps), strict=False))
+            sizes += map(list, zip(*(step.sizes for step in steps), strict=False))
+            for alpha, row in zip(part, scores[k:], strict=False):
+                error = standard_error(np.array(row)[None])[0]
+                notify(
+                    f"cross-validation: alpha {alpha:.4g}, mean score {np.mean(row):.4g} "
+                    f"± {error:.2g}"
+                )
+            out_of_time = len(scores) < k + part.size
+            if out_of_time or _getting_worse(np.mean(scores, axis=1)):
+                break
+    table = np.array(scores)
+    chosen = choose(table, rule)
+    notify(f"cross-validation takes alpha {alphas[chosen]:.4g}")
+    return Selection(
+        alphas[: len(scores)], table, np.array(sizes, dtype=np.intp), chosen, interrupted
+    )
+
+
+def choose(scores: Array, rule: Rule) -> int:
+    """Position of the alpha with the best mean score; or of the largest within its error.
+
+    Examples
+    --------
+    >>> scores = np.array([[0.1, 0.3], [0.4, 0.6], [0.45, 0.65], [0.2, 0.4]])
+    >>> choose(scores, "best"), choose(scores, "one_standard_error")
+    (2, 1)
+    """
+    mean = scores.mean(axis=1)
+    best = int(np.argmax(mean))
+    if rule == "best":
+        return best
+    return int(np.argmax(mean >= mean[best] - standard_error(scores)[best]))
+
+
+def standard_error(scores: Array) -> Array:
+    """Of the mean over the folds, (k,); 0 for a single fold."""
+    folds = scores.shape[1]
+    if folds == 1:
+        return np.zeros(scores.shape[0])
+    result: Array = scores.std(axis=1, ddof=1) / np.sqrt(folds)
+    return result
+
+
+def _getting_worse(mean: Array) -> bool:
+    return int(np.argmax(mean)) <= mean.size - 1 - PATIENCE
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage of one fold: a score and a size for each alpha, and the last network."""
+
+    scores: list[float]
+    sizes: list[int]
+    last: Solution
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What the folds have in common; each is advanced in whatever process is free."""
+
+    model: ReLUEstimator
+    X: Any
+    y: Any
+    sample_weight: Array | None
+    scorer: Scorer | None
+    score_params: dict[str, Any]
+    max_time: float | None
+
+    def advance(self, split: Split, alphas: Array, start: Solution | None) -> Step:
+        """Go on with the path of one fold from where it was."""
+        train, test = split
+        model, X, y, weights = self.model, self.X, self.y, self.sample_weight
+        model.n_features_in_ = X.shape[1]
+        # one thread whatever the number of processes: sums are then added up in one order
+        with threadpool_limits(limits=1, user_api="blas"):
+            data = model._encode(X[train], y[train], None if weights is None else weights[train])
+            solutions = nogap.path(
+                data.rows.X,
+                data.rows.Y,
+                [data.beta(alpha) for alpha in alphas],
+                tol=TOL,
+                null_tol=TOL,
+                prove=False,
+                max_time=self.max_time,
+                warm_start=start,
+                **model._train_options(data),
+            )
+            if solutions[-1].status is Status.INTERRUPTED:
+                raise KeyboardInterrupt
+            scores = []
+            for solution in solutions:
+                model._adopt(solution, data)
+                scores.append(self._score(test))
+        return Step(scores, [s.network.n_neurons for s in solutions], solutions[-1])
+
+    def _score(self, test: IntArray) -> float:
+        X, y = self.X[test], self.y[test]
+        if self.scorer is None:
+            weights = None if self.sample_weight is None else self.sample_weight[test]
+            return -self.model._held_out_loss(X, y, weights)
+        rows = self.X.shape[0]
+        params = {
+            name: np.asarray(value)[test] if np.shape(value)[:1] == (rows,) else value
+            for name, value in self.score_params.items()
+        }
+        return float(self.scorer(self.model, X, y, **params))

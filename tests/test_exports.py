@@ -1,0 +1,110 @@
+"""Networks as C source and estimators in pipelines as ONNX, against their own predictions."""
+
+import ctypes
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.datasets import load_iris
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from nogap import Network, ReLUClassifier, ReLURegressor
+
+COMPILER = next((c for c in ("cc", "gcc", "clang") if shutil.which(c)), None)
+
+RNG = np.random.default_rng(4)
+NETWORKS = {
+    "one output": Network(RNG.normal(size=(5, 3)), RNG.normal(size=5), RNG.normal(size=5), 0.5),
+    "several outputs": Network(RNG.normal(size=(7, 2)), RNG.normal(size=(7, 4))),
+    "linear": Network([[1.0, -2.0]], [3.0], activation="linear"),
+    "empty": Network(np.zeros((0, 3)), np.zeros((0, 2)), intercept=[1.0, -2.0]),
+}
+
+
+def compiled(source, folder):
+    """The function as a shared library, compiled without a warning as strict C99."""
+    (folder / "network.c").write_text(source)
+    library = folder / "network.so"
+    command = [COMPILER, "-std=c99", "-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror"]
+    command += ["-O2", "-shared", "-fPIC", "network.c", "-o", str(library)]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+    return ctypes.CDLL(str(library))
+
+
+@pytest.mark.skipif(COMPILER is None, reason="no C compiler on this machine")
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_compiled_source_computes_the_predictions(kind, tmp_path):
+    network = NETWORKS[kind]
+    function = compiled(network.to_c("forward"), tmp_path).forward
+    X = RNG.normal(size=(20, network.n_features_in)).astype(np.float32)
+    y = (ctypes.c_float * network.n_outputs)()
+    for row, expected in zip(X, network.decision(X.astype(np.float64)), strict=True):
+        function(row.ctypes.data_as(ctypes.POINTER(ctypes.c_float)), y)
+        assert_allclose(list(y), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_estimators_write_c_too():
+    model = ReLURegressor(0.1).fit(np.arange(8.0)[:, None], np.abs(np.arange(8.0) - 4))
+    assert model.to_c() == model.network_.to_c()
+    assert "#include" not in model.to_c()
+
+
+@pytest.mark.parametrize("name", ["2nd", "a b", "float", "", "x;y"])
+def test_names_that_are_none(name):
+    with pytest.raises(ValueError, match="must be an identifier of C"):
+        NETWORKS["linear"].to_c(name)
+
+
+def test_what_c_cannot_hold():
+    with pytest.raises(ValueError, match="beyond float, 1e\\+60; rescale"):
+        Network([[1e60]], [1.0]).to_c()
+    with pytest.raises(ValueError, match="gated networks are not written as C"):
+        Network([[1.0]], [1.0], activation="gated", gates=[[1.0]]).to_c()
+
+
+def onnx_outputs(model, X):
+    pytest.importorskip("skl2onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    from skl2onnx import to_onnx
+
+    from nogap.onnx_converter import register_onnx_converters
+
+    register_onnx_converters()
+    options = {id(model): {"zipmap": False}} if hasattr(model, "classes_") else None
+    graph = to_onnx(model, X[:1].astype(np.float32), options=options)
+    quiet = runtime.SessionOptions()
+    quiet.intra_op_num_threads, quiet.log_severity_level = 1, 4
+    session = runtime.InferenceSession(
+        graph.SerializeToString(), quiet, providers=["CPUExecutionProvider"]
+    )
+    return session.run(None, {"X": X.astype(np.float32)})
+
+
+@pytest.mark.parametrize("targets", [1, 2])
+def test_a_regression_pipeline_in_onnx(targets):
+    X = RNG.normal(size=(30, 3))
+    Y = np.column_stack([np.abs(X[:, 0]), X[:, 1]])[:, :targets]
+    model = make_pipeline(StandardScaler(), ReLURegressor(0.05, tol=0.01)).fit(X, Y)
+    assert_allclose(onnx_outputs(model, X)[0], model.predict(X), atol=1e-5)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("strings", [False, True])
+@pytest.mark.parametrize("loss", ["logistic", "squared_hinge"])
+def test_a_classification_pipeline_in_onnx(n_classes, strings, loss):
+    X, y = load_iris(return_X_y=True)
+    rows = (y < n_classes) & (np.arange(150) % 5 == 0)
+    X, y = X[rows][:, :2], y[rows]
+    y = np.array(["a", "b", "c"])[y] if strings else y
+    model = make_pipeline(StandardScaler(), ReLUClassifier(0.05, loss=loss, tol=0.01)).fit(X, y)
+    labels, scores = onnx_outputs(model, X)
+    assert labels.tolist() == model.predict(X.astype(np.float32)).tolist()
+    if loss == "logistic":
+        assert_allclose(scores, model.predict_proba(X), atol=1e-5)
+    elif n_classes == 3:
+        assert_allclose(scores, model.decision_function(X), atol=1e-5)
+    else:
+        assert_allclose(scores[:, 1] - scores[:, 0], model.decision_function(X), atol=1e-5)
