@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 from nogap import losses, units
 from nogap.certificate import Certificate
 from nogap.certification import certify
+from nogap.circular import circular_linear, circular_three_layer
+from nogap.circular_network import CircularNetwork
+from nogap.convolutional_network import ConvolutionalNetwork
 from nogap.network import Network
 from nogap.patterns import enumerate_patterns, sample_patterns
 from nogap.problem import Problem
@@ -29,6 +32,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Certificate",
+    "CircularNetwork",
+    "ConvolutionalNetwork",
     "Network",
     "Problem",
     "ReLUClassifier",
@@ -38,6 +43,8 @@ __all__ = [
     "Status",
     "beta_max",
     "certify",
+    "circular_linear",
+    "circular_three_layer",
     "enumerate_patterns",
     "losses",
     "path",

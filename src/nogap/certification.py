@@ -13,23 +13,27 @@ from nogap._threads import blas_threads
 from nogap._typing import Array, ArrayLike, RandomState
 from nogap._validation import as_float, check_optional_positive, generator, numbers
 from nogap.certificate import Certificate, about, better, certificate_from_dual
+from nogap.circular import certify_circular
+from nogap.circular_network import CircularNetwork
+from nogap.convolutional_network import ConvolutionalNetwork
 from nogap.formulation import formulate, from_network
 from nogap.losses import Loss
 from nogap.network import Network
 from nogap.oracles import SearchOracle
 from nogap.oracles.base import Oracle
-from nogap.oracles.choice import exact_is_cheap, exact_oracle
 from nogap.oracles.patterns import GatedOracle
+from nogap.oracles.unit_choice import exact_is_cheap_for, exact_oracle_of
 from nogap.plans import adaptive_plan
 from nogap.problem import Problem
 from nogap.solvers.adaptive import Limits
 from nogap.solvers.features import Features
 from nogap.solvers.neurons import Neurons
 from nogap.solvers.refit import refit_sizes
-from nogap.units import ReLU
+from nogap.units import Convolution, ReLU, Unit
 
 Method = Literal["auto", "exact", "search"]
 SEARCH_SEEDS = 500
+PATCH_SEARCH_SEEDS = 100  # where a start costs as much as many on single rows
 POLISH_ABOVE = 1e-3  # relative gap from which a better dual point is looked for
 POLISH_SECONDS = 10.0
 
@@ -55,7 +59,8 @@ def certify(
     ----------
     model : Network, estimator, torch.nn.Module or array
         A network; a fitted estimator with ``network_``; a PyTorch module of the form
-        Linear-ReLU-Linear; or predictions (n,) or (n, C), with ``objective=``.
+        Linear-ReLU-Linear; or predictions (n,) or (n, C), with ``objective=``. A convolutional
+        network is judged among those of its kind.
     X : array (n, d)
     y : array (n,) or (n, C)
         Targets as :func:`nogap.train` takes them (an estimator's labels are encoded for it).
@@ -95,12 +100,15 @@ def certify(
     >>> certificate.kind
     'exact'
     """
+    if isinstance(model, CircularNetwork):
+        return certify_circular(model, X, y, beta=beta)
     method, rng = check_method(method), generator(random_state)
     limit = check_optional_positive(max_time, "max_time")
     network, y = _as_network(model, y)
     if network is not None:
         hidden_bias = hidden_bias or network.hidden_bias is not None
         fit_intercept = fit_intercept or bool(np.any(network.intercept != 0))
+    unit = _unit_of(network, X, hidden_bias)
     problem = formulate(
         X,
         y,
@@ -109,11 +117,12 @@ def certify(
         hidden_bias=hidden_bias,
         fit_intercept=fit_intercept,
         sample_weight=sample_weight,
+        unit=unit,
     )
     with blas_threads(problem.rows.n * problem.rows.d):
         if network is None:
             return _certify_predictions(problem, model, objective, method, rng)
-        return _certify_network(problem, network, X, hidden_bias, method, limit, rng)
+        return _certify_network(problem, network, unit, X, hidden_bias, method, limit, rng)
 
 
 def check_method(method: Any) -> Method:
@@ -130,23 +139,37 @@ def certify_dual(
     method: Method,
     rng: np.random.Generator,
     starts: Array | None = None,
+    unit: Unit | None = None,
 ) -> Certificate:
-    """Certificate of a ReLU network from a balanced dual point V (n, C).
+    """Certificate of a network of ReLU units, or of ``unit``, from a balanced dual point V (n, C).
 
     ``starts`` (m, d) are the network's own directions, for the search to begin at.
     """
-    oracle: Oracle
-    if method == "exact" or (method == "auto" and exact_is_cheap(problem.rows, problem.n_outputs)):
-        oracle = exact_oracle(problem.rows)
-    else:
-        oracle = SearchOracle(problem.rows, rng, SEARCH_SEEDS)
+    oracle = judge(problem, ReLU() if unit is None else unit, method, rng)
     _, correlation = oracle.price(V, 10, starts)
     return certificate_from_dual(problem, objective, V, correlation)
+
+
+def judge(problem: Problem, unit: Unit, method: Method, rng: np.random.Generator) -> Oracle:
+    """The oracle whose word on the dual correlation a method takes."""
+    rows, C = problem.rows, problem.n_outputs
+    if method == "exact" or (method == "auto" and exact_is_cheap_for(rows, unit, C)):
+        return exact_oracle_of(rows, unit, C)
+    seeds = SEARCH_SEEDS if rows.n_positions == 1 else PATCH_SEARCH_SEEDS
+    return SearchOracle(rows, rng, seeds, unit=unit)
+
+
+def _unit_of(network: Network | None, X: Any, hidden_bias: bool) -> Unit:
+    if isinstance(network, ConvolutionalNetwork):
+        parameters = {**network.unit.parameters, "tied": network.tied}
+        return Convolution(**parameters).for_data(X, hidden_bias)
+    return ReLU()
 
 
 def _certify_network(
     problem: Problem,
     network: Network,
+    unit: Unit,
     X: Any,
     hidden_bias: bool,
     method: Method,
@@ -157,21 +180,21 @@ def _certify_network(
     if F.shape[1] != problem.n_outputs:
         raise ValueError(f"the network has {F.shape[1]} outputs, y has {problem.n_outputs}")
     value = problem.loss_value(F) + problem.beta * network.penalty()
-    neurons = from_network(problem, network, hidden_bias)
+    neurons = from_network(problem, network, hidden_bias, unit)
     # any V gives a bound; the one of the best output weights is usually better than the gradient
-    points = [refit_sizes(problem, neurons, _unit_features(problem, network, X))[1]]
+    points = [refit_sizes(problem, neurons, _unit_features(problem, network, unit, X))[1]]
     if problem.loss.smooth:
         points.insert(0, problem.dual_point(F))
     points = [problem.feasible_direction(V) for V in points]
-    if network.activation != "relu":
+    if network.activation != "relu" and not isinstance(unit, Convolution):
         return _strongest(_closed_form(problem, network, value, V) for V in points)
     certificates = [
-        certify_dual(problem, value, V, method, rng, neurons.directions) for V in points
+        certify_dual(problem, value, V, method, rng, neurons.directions, unit) for V in points
     ]
     first = _strongest(certificates)
     if first.relative_gap <= POLISH_ABOVE:
         return first
-    polished = _polished(problem, neurons, value, method, max_time, rng)
+    polished = _polished(problem, unit, neurons, value, method, max_time, rng)
     best = better(polished, first) if first.proved else polished
     # the correlation is the network's own, whichever dual point gave the bound
     return replace(best, dual_correlation=certificates[0].dual_correlation)
@@ -181,8 +204,11 @@ def _strongest(certificates: Iterable[Certificate]) -> Certificate:
     return functools.reduce(better, certificates)
 
 
-def _unit_features(problem: Problem, network: Network, X: Any) -> Features:
+def _unit_features(problem: Problem, network: Network, unit: Unit, X: Any) -> Features:
     """Features of the neurons that :func:`from_network` keeps, for hidden weights of norm 1."""
+    if isinstance(unit, Convolution):
+        neurons = from_network(problem, network, getattr(problem.rows, "hidden_bias", False), unit)
+        return Features(problem, unit, neurons)
     hidden = np.linalg.norm(network.augmented_weights(), axis=1)
     alive = (hidden > 0) & (np.linalg.norm(network.output_weights, axis=1) > 0)
     return Features.of_array(problem, network.features(X)[:, alive] / hidden[alive])
@@ -190,6 +216,7 @@ def _unit_features(problem: Problem, network: Network, X: Any) -> Features:
 
 def _polished(
     problem: Problem,
+    unit: Unit,
     start: Neurons,
     value: float,
     method: Method,
@@ -198,10 +225,10 @@ def _polished(
 ) -> Certificate:
     """A better dual point by training on from the network: the bound holds for every network."""
     exact = method == "exact" or (
-        method == "auto" and exact_is_cheap(problem.rows, problem.n_outputs)
+        method == "auto" and exact_is_cheap_for(problem.rows, unit, problem.n_outputs)
     )
     limits = Limits(tol=POLISH_ABOVE, max_time=POLISH_SECONDS if max_time is None else max_time)
-    plan = adaptive_plan(problem, ReLU(), limits, rng, exact=exact)
+    plan = adaptive_plan(problem, unit, limits, rng, exact=exact)
     outcome = plan.run_on(problem, []).run(start)
     return about(outcome.certificate, value)
 
