@@ -36,8 +36,8 @@ def circular_linear(
     """Train a two-layer linear circular convolution with a filter as long as the signal.
 
     ``min_v 1/2 ||X v - y||^2 + beta / d * sum_k |v^_k|``, v^ the discrete Fourier transform of v:
-    the optimum over networks ``f = sum_j X C(u_j) a_j`` with weight decay on filters u_j and weights
-    a_j.  One filter suffices.
+    the optimum over networks ``f = sum_j X C(u_j) a_j`` with weight decay on filters u_j and
+    weights a_j.  One filter suffices.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def circular_three_layer(
     if filter_norm not in ("vector", "matrix"):
         raise ValueError(f"filter_norm must be 'vector' or 'matrix', got {filter_norm!r}")
     problem, M = _formulated(X, y, beta)
-    n, d = M.shape
+    d = M.shape[1]
     count = count_patterns(M)
     if 2 * count * (d + 1) > MOST_UNKNOWNS:
         raise ValueError(

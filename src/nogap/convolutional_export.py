@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,20 +18,20 @@ def to_torch(network: ConvolutionalNetwork) -> Any:
     torch = require("torch", "torch")
     nn, unit = torch.nn, network.unit
     assert unit.geometry is not None
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Initializing zero-element tensors")  # an empty network
-        layers, filters, two = _filter_layers(torch, network)
-        K, m = unit.geometry.n_positions, network.n_neurons
-        layers.append(nn.ReLU() if network.activation == "relu" else nn.Identity())
-        A = network.output_weights  # (m, q C)
-        if unit.pooling is None:  # flattened channel by channel, as A is neuron by neuron
-            A = A.reshape(m * K, network.n_outputs)
-        elif unit.pooling == "max":
-            layers.append(nn.AdaptiveMaxPool2d(1) if two else nn.AdaptiveMaxPool1d(1))
-        else:
-            layers.append(nn.AdaptiveAvgPool2d(1) if two else nn.AdaptiveAvgPool1d(1))
-            A = A * K if unit.pooling == "sum" else A
-        output = nn.Linear(A.shape[0], network.n_outputs, dtype=torch.float64)
+    if network.n_neurons == 0:  # PyTorch has no convolution without filters
+        network = network.with_idle_filter()
+    layers, filters, two = _filter_layers(torch, network)
+    K, m = unit.geometry.n_positions, network.n_neurons
+    layers.append(nn.ReLU() if network.activation == "relu" else nn.Identity())
+    A = network.output_weights  # (m, q C)
+    if unit.pooling is None:  # flattened channel by channel, as A is neuron by neuron
+        A = A.reshape(m * K, network.n_outputs)
+    elif unit.pooling == "max":
+        layers.append(nn.AdaptiveMaxPool2d(1) if two else nn.AdaptiveMaxPool1d(1))
+    else:
+        layers.append(nn.AdaptiveAvgPool2d(1) if two else nn.AdaptiveAvgPool1d(1))
+        A = A * K if unit.pooling == "sum" else A
+    output = nn.Linear(A.shape[0], network.n_outputs, dtype=torch.float64)
     with torch.no_grad():
         filters[0].weight.copy_(torch.from_numpy(np.ascontiguousarray(filters[1])))
         if network.hidden_bias is not None:

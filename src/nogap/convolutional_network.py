@@ -139,8 +139,11 @@ class ConvolutionalNetwork(Network):
             )
             for _, part in self.unit.rows(X, self.hidden_bias is not None).parts
         ]
+        if alive.size == 0:
+            none = None if self.hidden_bias is None else self.hidden_bias[:0]
+            return self._like(self.hidden_weights[:0], self.output_weights[:0], none)
         signed = np.concatenate(unit_columns).reshape(-1, alive.size)
-        kept = independent_combination(signed, sizes) if alive.size else sizes
+        kept = independent_combination(signed, sizes)
         keep, root = kept > 0, np.sqrt(kept[kept > 0])[:, None]
         index = alive[keep]
         U = root * self.augmented_weights()[index] / roots[index, None]
@@ -150,6 +153,12 @@ class ConvolutionalNetwork(Network):
             root * self.output_weights[index] / other[index, None],
             U[:, -1] if biased else None,
         )
+
+    def with_idle_filter(self) -> ConvolutionalNetwork:
+        """The same network with one filter of zeros in place of its own."""
+        U = np.zeros((1, self.hidden_weights.shape[1]))
+        A = np.zeros((1, self.output_weights.shape[1]))
+        return self._like(U, A, None if self.hidden_bias is None else np.zeros(1))
 
     def _like(self, U: Array, A: Array, bias: Array | None) -> ConvolutionalNetwork:
         unit = Convolution(**{**self.unit.parameters, "tied": self.tied})

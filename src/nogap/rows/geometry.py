@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from nogap._typing import BoolArray, IntArray
+from nogap._typing import Array, BoolArray, IntArray
 
 Padding: TypeAlias = int | Literal["circular"]
 
@@ -83,6 +83,25 @@ class Geometry:
             full = index[:, None] * channels + np.arange(channels)
             rows.append(np.where(outside[:, None], self.size, full).ravel())
         return np.array(rows, dtype=np.intp)
+
+    def cut(self, X: Array, out: Array) -> None:
+        """Write the patches of samples X (n, size) into ``out`` (n, K, h)."""
+        if self.filter_shape is None:
+            out[...] = X.reshape(out.shape)
+            return
+        axes = len(self.filter_shape)
+        samples = X.reshape(X.shape[0], *self.sample_shape[:axes], -1)
+        if self.padding == "circular":
+            beyond = [(0, taps - 1) for taps in self.filter_shape]
+            samples = np.pad(samples, [(0, 0), *beyond, (0, 0)], mode="wrap")
+        elif self.padding:
+            around = [(self.padding, self.padding)] * axes
+            samples = np.pad(samples, [(0, 0), *around, (0, 0)])
+        where = tuple(range(1, axes + 1))
+        windows = np.lib.stride_tricks.sliding_window_view(samples, self.filter_shape, where)
+        steps = (slice(None), *[slice(None, None, self.stride)] * axes)
+        patches = np.moveaxis(windows[steps], axes + 1, -1)  # channels last again
+        out.reshape(patches.shape)[...] = patches
 
     @cached_property
     def supports(self) -> BoolArray:

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from nogap._typing import AnyArray, Array, IntArray
+from nogap._typing import AnyArray, Array
 from nogap.rows.base import Part, slices
+from nogap.rows.geometry import Geometry
 
 PATCH_ROWS = 8192  # patches cut out at once
 KEPT_ENTRIES = 8_000_000  # patches of so few figures in all are cut out only once
@@ -42,8 +43,7 @@ class PatchRows:
     ----------
     X : array (n, D)
         Samples, flattened; they stay as they are.
-    table : int array (K, h)
-        Figures of each patch; D stands for a zero.
+    geometry : Geometry
     hidden_bias : bool
         Append a one to every patch: d = h + 1.
     scale : float
@@ -55,7 +55,7 @@ class PatchRows:
     def __init__(
         self,
         X: Any,
-        table: IntArray,
+        geometry: Geometry,
         hidden_bias: bool = False,
         scale: float = 1.0,
         dtype: type = np.float64,
@@ -63,11 +63,12 @@ class PatchRows:
         start: int = 0,
         kept: _Kept | None = None,
     ) -> None:
-        self.X, self.table, self.hidden_bias, self.scale = X, table, hidden_bias, scale
+        self.X, self.geometry = X, geometry
+        self.hidden_bias, self.scale = hidden_bias, scale
         self.dtype = np.dtype(dtype)
         self.n = int(X.shape[0])
-        self.n_positions = int(table.shape[0])
-        self.d = int(table.shape[1]) + int(hidden_bias)
+        self.n_positions = geometry.n_positions
+        self.d = geometry.n_weights + int(hidden_bias)
         self.start = start
         small = self.n * self.n_positions * self.d <= KEPT_ENTRIES
         self.kept = _Kept(small) if kept is None else kept
@@ -92,7 +93,9 @@ class PatchRows:
         return self.scale * self._cut(self.X[index], np.dtype(np.float64))
 
     def subset(self, index: AnyArray) -> PatchRows:
-        return PatchRows(self.X[index], self.table, self.hidden_bias, self.scale, self.dtype.type)
+        return PatchRows(
+            self.X[index], self.geometry, self.hidden_bias, self.scale, self.dtype.type
+        )
 
     @cached_property
     def parts(self) -> list[Part]:
@@ -111,12 +114,12 @@ class PatchRows:
         return self.scale**2 * norms
 
     def in_single_precision(self) -> PatchRows:
-        return PatchRows(self.X, self.table, self.hidden_bias, self.scale, np.float32)
+        return PatchRows(self.X, self.geometry, self.hidden_bias, self.scale, np.float32)
 
     def _window(self, s: slice) -> PatchRows:
         return PatchRows(
             self.X[s],
-            self.table,
+            self.geometry,
             self.hidden_bias,
             self.scale,
             self.dtype.type,
@@ -137,14 +140,8 @@ class PatchRows:
         return patches
 
     def _cut(self, X: Any, dtype: np.dtype[Any]) -> Array:
-        n = X.shape[0]
-        padded = np.zeros((n, X.shape[1] + 1), dtype=dtype)
-        padded[:, :-1] = X
+        n, h = X.shape[0], self.geometry.n_weights
         patches = np.empty((n, self.n_positions, self.d), dtype=dtype)
-        h = self.table.shape[1]
-        if self.hidden_bias:
-            patches[:, :, :h] = padded[:, self.table]
-            patches[:, :, h] = 1.0
-        else:
-            np.take(padded, self.table, axis=1, out=patches, mode="clip")
+        self.geometry.cut(X.astype(dtype, copy=False), patches[:, :, :h])
+        patches[:, :, h:] = 1.0
         return patches.reshape(n * self.n_positions, self.d)

@@ -142,7 +142,7 @@ class Convolution(Unit):
         if not self.tied:
             return MemoryRows(flat, hidden_bias=hidden_bias)
         scale = 1.0 / self.geometry.n_positions if self.pooling == "average" else 1.0
-        return PatchRows(flat, self.geometry.table, hidden_bias, scale)
+        return PatchRows(flat, self.geometry, hidden_bias, scale)
 
     def flat(self, X: Any) -> Any:
         """Samples of the right shape as rows (n, D), checked."""
