@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from nogap._typing import Array, IntArray
 from nogap.certificate import Correlation
 from nogap.oracles.base import Candidates, distinct, empty, never
 from nogap.oracles.polish import polish
+from nogap.problem import SINGLE_SAFE
 from nogap.rows import Rows, height
 from nogap.units import ReLU, Unit
 from nogap.units.readout import moments, push
@@ -85,12 +87,20 @@ class SearchOracle:
             U, values = self._ascend(V, U, gate, steps)
             return distinct(Candidates(U.T, values, gate), count, tolerance=1e-2)
         # most of the way on a sample, where the best are found; the last steps on all rows
-        rows = self.rows.subset(index)
-        sample = SearchOracle(rows, self.rng, self.n_seeds, unit=self.unit)
+        sampled, rows, W = self.rows.subset(index), self.rows, V
+        last = LAST_STEPS
+        if self.rows.n_positions > 1:
+            last = LAST_PATCH_STEPS
+            if _fits_single(sampled):  # only directions come from here, their values below
+                sampled, rows = sampled.in_single_precision(), rows.in_single_precision()
+                W = (V / np.abs(V).max()).astype(np.float32)
+        sample = SearchOracle(sampled, self.rng, self.n_seeds, unit=self.unit)
         sample.should_stop = self.should_stop
-        found = sample.rough(V[index], starts, steps, count)
-        last = LAST_STEPS if self.rows.n_positions == 1 else LAST_PATCH_STEPS
-        U, values = self._ascend(V, found.directions.T.copy(), found.gate, last)
+        found = sample.rough(W[index], starts, steps, count)
+        everywhere = SearchOracle(rows, self.rng, self.n_seeds, unit=self.unit)
+        everywhere.should_stop = self.should_stop
+        U, _ = everywhere._ascend(W, found.directions.T.copy(), found.gate, last)
+        values = np.linalg.norm(self._correlations(V, U, found.gate), axis=0)
         return distinct(Candidates(U.T, values, found.gate), count, tolerance=1e-2)
 
     def _sample(self) -> IntArray | None:
@@ -180,7 +190,7 @@ class SearchOracle:
         unit, single = self.unit, S.shape[0] == 1
         correlations, G = np.zeros_like(S), np.zeros_like(U)
         for part, rows in self.rows.parts:
-            Z = rows.forward(U, out=self._workspace(height(rows), U.shape[1]))
+            Z = rows.forward(U, out=self._workspace(height(rows), U.shape[1], V.dtype))
             on = unit.mask(Z, gate, part)
             Z *= on
             correlations += moments(unit.pool(Z, rows.n), V[part]).T
@@ -191,15 +201,15 @@ class SearchOracle:
         values = np.linalg.norm(correlations, axis=0)
         S = correlations / np.maximum(values, 1e-300)
         for part, rows in self.rows.parts:
-            Z = rows.forward(U, out=self._workspace(height(rows), U.shape[1]))
+            Z = rows.forward(U, out=self._workspace(height(rows), U.shape[1], V.dtype))
             pushed = unit.spread(push(V[part], S.T), Z.shape[0])
             G += rows.adjoint(np.multiply(unit.mask(Z, gate, part), pushed, out=Z))
         return values, S, unit.restrict(G, gate)
 
-    def _workspace(self, n: int, k: int) -> Array:
+    def _workspace(self, n: int, k: int, dtype: np.dtype[Any]) -> Array:
         """One array for all calls: fresh memory costs more than the products."""
-        if self._memory.size < n * k:
-            self._memory = np.empty(n * k)
+        if self._memory.size < n * k or self._memory.dtype != dtype:
+            self._memory = np.empty(n * k, dtype=dtype)
         workspace: Array = self._memory[: n * k].reshape(n, k)
         return workspace
 
@@ -252,3 +262,9 @@ class SearchOracle:
             u, _ = polish(X, weights[:, 0], u)
             s = correlation(u)
         return u, float(np.linalg.norm(s))
+
+
+def _fits_single(rows: Rows) -> bool:
+    """Whether squares of the data, and sums of those, stay far from float32's limits."""
+    size = float(np.sqrt(rows.squared_norms().sum()))
+    return SINGLE_SAFE[0] <= size <= SINGLE_SAFE[1]
