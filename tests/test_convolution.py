@@ -52,7 +52,7 @@ def correlation_by_sweep(patches, v, pooling, tied):
     """max over unit filters in the plane of the correlation with v: all kinks, and a fine grid."""
     rows = patches.reshape(-1, 2)
     if pooling == "max":
-        n, K, _ = patches.shape
+        K = patches.shape[1]
         pairs = [patches[:, k] - patches[:, j] for k in range(K) for j in range(k)]
         rows = np.concatenate([rows, *pairs])
     kinks = np.concatenate([np.column_stack([-rows[:, 1], rows[:, 0]])] * 2)
@@ -163,7 +163,7 @@ def test_the_two_programs_with_a_weight_for_each_patch_differ():
 
 
 def nuclear_optimum(patches, y, beta):
-    n, K, h = patches.shape
+    _, K, h = patches.shape
     Z = cp.Variable((h, K))
     f = sum(patches[:, k] @ Z[:, k] for k in range(K))
     return solve(0.5 * cp.sum_squares(f - y) + beta * cp.normNuc(Z), [])

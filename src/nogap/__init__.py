@@ -22,6 +22,7 @@ from nogap.patterns import enumerate_patterns, sample_patterns
 from nogap.problem import Problem
 from nogap.regularization import beta_max
 from nogap.regularization_path import path
+from nogap.relaxation import relax, semi_nmf
 from nogap.solution import Record, Solution, Status
 from nogap.training import train
 
@@ -48,7 +49,9 @@ __all__ = [
     "enumerate_patterns",
     "losses",
     "path",
+    "relax",
     "sample_patterns",
+    "semi_nmf",
     "train",
     "units",
 ]

@@ -20,7 +20,7 @@ from nogap.circular_network import CircularNetwork
 from nogap.convolutional_network import ConvolutionalNetwork
 from nogap.formulation import formulate
 from nogap.network import Network
-from nogap.patterns import count_patterns, enumerate_patterns
+from nogap.patterns import count_patterns, enumerate_patterns, max_pattern_count
 from nogap.problem import EPS, Problem
 from nogap.solution import Record, Solution, Status
 from nogap.units import Convolution
@@ -140,7 +140,8 @@ def circular_three_layer(
         raise ValueError(f"filter_norm must be 'vector' or 'matrix', got {filter_norm!r}")
     problem, M = _formulated(X, y, beta)
     d = M.shape[1]
-    count = count_patterns(M)
+    count = max_pattern_count(len(M), d)
+    count = count_patterns(M) if count <= MOST_UNKNOWNS else count
     if 2 * count * (d + 1) > MOST_UNKNOWNS:
         raise ValueError(
             f"X has {count:,} activation patterns, more than the {MOST_UNKNOWNS // (2 * d + 2):,} "
