@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from nogap._typing import Array
-from nogap.losses import Squared
+from nogap.losses import Loss, Squared
 from nogap.problem import Problem
 from nogap.solvers.features import Features
 from nogap.solvers.hinge_program import refit_sizes_hinge
@@ -120,11 +120,24 @@ class _RankOne:
                 scale = w * loss.curvature(F[part], piece.Y)[:, :1]
                 H += Phi.T @ (scale * Phi) * self.products
                 continue
-            for j, atom in enumerate(self.atoms):
-                change = w * loss.hessian_product(F[part], piece.Y, Phi[:, j : j + 1] * atom)
-                H[:, j] += np.einsum("mc,mc->m", Phi.T @ change, self.atoms)
+            for root in _square_roots(loss, F[part], piece.Y, w):
+                scaled = Phi * (root @ self.atoms.T)
+                H += scaled.T @ scaled
         symmetric: Array = 0.5 * (H + H.T)
         return symmetric
+
+
+def _square_roots(loss: Loss, F: Array, Y: Array, w: Array) -> Iterator[Array]:
+    """Arrays (n, C), r of them, with the Hessian of sample i in the outputs ``sum_r r_i r_i'``."""
+    C = F.shape[1]
+    products = []
+    for c in range(C):
+        D = np.zeros_like(F)
+        D[:, c] = 1.0
+        products.append(w * loss.hessian_product(F, Y, D))
+    sizes, vectors = np.linalg.eigh(np.stack(products, axis=2))
+    roots = vectors * np.sqrt(np.maximum(sizes, 0.0))[:, None, :]
+    return (roots[:, :, r] for r in range(C) if np.any(roots[:, :, r]))
 
 
 class _General:
