@@ -33,7 +33,7 @@ MOST_ROWS = 60  # of the doubly non-negative program, whose size is their fourth
 MOST_PATTERNS = 5_000
 COUNTED = 100_000  # possible patterns up to which the true number is found out
 SAMPLES = 60  # random neurons that are drawn from the relaxed moments
-SLIDES = 3
+SLIDES = 10
 CLOSED = 1e-6
 
 
@@ -204,5 +204,8 @@ def _rounded(problem: Problem, directions: Array, V: Array) -> Network:
     gate = np.zeros(len(directions), dtype=np.intp)
     neurons = with_best_outputs(problem, unit, directions, gate, Neurons.none(problem), V)
     for _ in range(SLIDES):
+        before = neurons.penalty
         neurons, V = master.improve(neurons, lambda: False)
+        if abs(neurons.penalty - before) <= 1e-6 * before:
+            break
     return to_network(problem, unit, neurons, hidden_bias=False)
