@@ -65,7 +65,9 @@ def with_nogap(data, beta: float, unit, seconds: float, **options) -> dict[str, 
     }
 
 
-def with_adam(data, beta: float, unit: Convolution, seconds: float, rate: float) -> dict[str, float]:
+def with_adam(
+    data, beta: float, unit: Convolution, seconds: float, rate: float
+) -> dict[str, float]:
     """Adam on the same objective: squared loss and weight decay on filters and output weights."""
     import torch
 
@@ -73,7 +75,9 @@ def with_adam(data, beta: float, unit: Convolution, seconds: float, rate: float)
     torch.manual_seed(0)
     X, y, X_test, y_test = data
     size, pool = unit.filter_size[0], unit.pooling
-    to_torch = [torch.from_numpy(np.ascontiguousarray(Z.transpose(0, 3, 1, 2))) for Z in (X, X_test)]
+    to_torch = [
+        torch.from_numpy(np.ascontiguousarray(Z.transpose(0, 3, 1, 2))) for Z in (X, X_test)
+    ]
     targets = torch.from_numpy(y.astype(np.float32))
     convolution = torch.nn.Conv2d(X.shape[3], WIDTH, size, stride=unit.stride)
     output = torch.nn.Linear(WIDTH, 1)
@@ -101,9 +105,7 @@ def with_adam(data, beta: float, unit: Convolution, seconds: float, rate: float)
     elapsed = time.process_time() - start
     with torch.no_grad():
         f = torch.cat([predict(part) for part in to_torch[0].split(500)])
-        hidden = torch.sqrt(
-            (convolution.weight**2).sum(dim=(1, 2, 3)) + convolution.bias**2
-        )
+        hidden = torch.sqrt((convolution.weight**2).sum(dim=(1, 2, 3)) + convolution.bias**2)
         product = float((hidden * output.weight[0].abs()).sum())  # balanced weights have this
         value = 0.5 * float(((f - targets) ** 2).sum()) + beta * product
         guessed = torch.cat([predict(part) for part in to_torch[1].split(500)]).numpy()

@@ -466,9 +466,11 @@ def test_methods(small):
         certify(network, X, y, beta=0.2, method="best")
     Y = np.column_stack([y, -y])
     several = Network([[1.0, -1.0]], [[1.0, 2.0]])
-    assert certify(several, X, Y, beta=0.2).kind == "search"
-    with pytest.raises(ValueError, match="one output"):
-        certify(several, X, Y, beta=0.2, method="exact")
+    assert certify(several, X, Y, beta=0.2).kind == "exact"  # by faces
+    assert certify(several, X, Y, beta=0.2, method="search").kind == "search"
+    wide = np.random.default_rng(0).normal(size=(60, 8))
+    with pytest.raises(ValueError, match="60 distinct kinks in 8 dimensions"):
+        certify(Network(np.eye(8), np.ones((8, 2))), wide, wide[:, :2], beta=0.2, method="exact")
 
 
 def test_too_many_patterns_are_refused():
@@ -482,7 +484,7 @@ def test_several_outputs_and_classes(small):
     Y = np.column_stack([y, np.abs(y), -y])
     solution = train(X, Y, beta=0.5, random_state=0)
     found = certify(solution.network, X, Y, beta=0.5)
-    assert found.kind == "search"
+    assert found.kind == "exact"
     assert found.dual.shape == (10, 3)
     assert found.relative_gap <= 2e-3
     classes = np.arange(10) % 3
@@ -597,7 +599,7 @@ def test_torch_modules(small, biased, dtype):
 def test_torch_modules_with_several_outputs(small):
     X, y = small
     found = certify(sequential(True, C=2), X, np.column_stack([y, -y]), beta=0.3, max_time=0.1)
-    assert found.kind == "search"
+    assert found.kind == "exact"
     assert found.dual.shape == (10, 2)
 
 
@@ -764,7 +766,7 @@ def test_beta_max_by_hand_and_its_kind():
     search = beta_max(X, y, method="search")
     assert (exact.kind, search.kind) == ("exact", "search")
     assert search <= exact * (1 + 1e-12)
-    assert beta_max(X, np.column_stack([y, -y])).kind == "search"
+    assert beta_max(X, np.column_stack([y, -y])).kind == "exact"
     multinomial = beta_max(X, np.arange(8) % 3, "multinomial", fit_intercept=True)
     empty = train(
         X, np.arange(8) % 3, beta=multinomial * 1.001, loss="multinomial", fit_intercept=True
