@@ -126,18 +126,18 @@ def main() -> None:
     beta = FRACTION * nogap.beta_max(
         data[0], data[1], unit=unit, hidden_bias=True, fit_intercept=True
     )
-    runs = {"nogap": lambda: with_nogap(data, beta, unit, chosen.seconds, hidden_bias=True)}
-    for rate in RATES:
-        runs[f"Adam, rate {rate:g}"] = lambda rate=rate: with_adam(
-            data, beta, unit, chosen.seconds, rate
-        )
+    first = with_nogap(data, beta, unit, chosen.seconds, hidden_bias=True)
+    report("nogap", first)
+    for rate in RATES:  # for as long as nogap really took: it stops between rounds
+        report(f"Adam, rate {rate:g}", with_adam(data, beta, unit, first["seconds"], rate))
     if chosen.dense:
         flat = [Z.reshape(len(Z), -1) if Z.ndim > 1 else Z for Z in data]
         dense = FRACTION * nogap.beta_max(flat[0], flat[1], fit_intercept=True)
-        runs["nogap, dense"] = lambda: with_nogap(flat, dense, "relu", chosen.seconds)
-    for name, run in runs.items():
-        figures = ", ".join(f"{key} {value:.4g}" for key, value in run().items())
-        print(f"{name}: {figures}", flush=True)
+        report("nogap, dense", with_nogap(flat, dense, "relu", chosen.seconds))
+
+
+def report(name: str, figures: dict[str, float]) -> None:
+    print(f"{name}: " + ", ".join(f"{k} {v:.5g}" for k, v in figures.items()), flush=True)
 
 
 if __name__ == "__main__":

@@ -105,8 +105,8 @@ right.spines[["top", "right"]].set_visible(False)
 plt.show()
 
 # %%
-# On real data the exact program is out of reach and the adaptive default takes over; its certificate
-# is then an estimate, and says so.  Ten classes of handwritten digits, for ten seconds:
+# On real data the exact program is out of reach and the adaptive default takes over; its
+# certificate is then an estimate, and says so.  Ten classes of handwritten digits, for ten seconds:
 from sklearn.datasets import load_digits  # noqa: E402
 
 images, labels = load_digits(return_X_y=True)
