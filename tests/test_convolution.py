@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.optimize import minimize
+from scipy.sparse import csr_array
 from tests.reference import patterns_by_rays, solve
 
 import nogap
@@ -356,6 +357,7 @@ REFUSED = [
     (lambda X, y: Convolution(2, pooling="sum", tied=False), "pooling=None with tied=False"),
     (lambda X, y: Convolution(2, pooling="max", activation="linear"), "max pooling of linear"),
     (lambda X, y: Convolution(2, stride=0), "stride"),
+    (lambda X, y: train(csr_array(X[:, 0]), y, beta=1, unit=Convolution(2)), "toarray"),
     (lambda X, y: Convolution(2, padding=-1), "padding"),
     (lambda X, y: Convolution(2, pooling="mean"), "unknown pooling"),
     (lambda X, y: Convolution(padding=1), "pass filter_size"),

@@ -147,6 +147,8 @@ class Convolution(Unit):
     def flat(self, X: Any) -> Any:
         """Samples of the right shape as rows (n, D), checked."""
         assert self.geometry is not None, "for_data comes first"
+        if hasattr(X, "toarray"):
+            raise ValueError("convolutions need dense samples; pass X.toarray()")
         X = X if isinstance(X, np.ndarray) else numbers(X, "X")
         if X.shape[1:] != self.geometry.sample_shape:
             raise ValueError(
