@@ -144,7 +144,7 @@ def test_no_descent_from_random_starts_goes_below(pooling, tied):
         f = sum(feature(patches, u, pooling) @ a for u, a in zip(U, A, strict=True))
         return 0.5 * np.sum((y - f) ** 2) + 0.5 * beta * x @ x
 
-    starts = g.standard_normal((4, m * (2 + q)))
+    starts = g.standard_normal((2, m * (2 + q)))
     settings = {"maxiter": 60}
     reached = [minimize(value, x, method="L-BFGS-B", options=settings).fun for x in starts]
     assert min(reached) >= optimum - 1e-9
