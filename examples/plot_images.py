@@ -9,8 +9,8 @@ have convex programs of the same kind.
 
 **What was found**: the sub-sampled program ends *above* gradient descent, because a random sample
 misses almost all of the useful patterns.  Adaptive training, which looks for the neurons it needs,
-ends below both.  The convolutional network's objective is another problem's; on both data sets its test
-accuracy is the highest.
+ends below both.  The convolutional network's objective is another problem's; on both data sets its
+test accuracy is the highest.
 
 Set the environment variable ``NOGAP_DATA`` to a folder with ``cifar10_bird_ship.npz`` (images
 (n, 3, 32, 32) and labels) to use CIFAR-10, here grey and averaged over squares of 4 by 4
