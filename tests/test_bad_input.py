@@ -180,7 +180,7 @@ def test_outputs_that_do_not_match():
     two = np.column_stack([Y, Y])
     refused(lambda: judge(y=two), "network has 1 outputs, y has 2")
     refused(lambda: value(y=two), "y has 2 outputs, the network has 1")
-    refused(lambda: fit(y=two, patterns="all"), "one output, y has 2; use patterns='adaptive'")
+    refused(lambda: fit(y=two, patterns=5), "one output, y has 2; use patterns='adaptive'")
     refused(lambda: fit(y=two, patterns=5), "one output, y has 2; use patterns='adaptive'")
     refused(lambda: fit(y=two, warm_start=NET), "network has 1 outputs, y has 2")
 

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 from nogap import closed_form, lifted, losses, units
 from nogap.certificate import Certificate
 from nogap.certification import certify
+from nogap.circular import circular_linear, circular_three_layer
+from nogap.circular_network import CircularNetwork
+from nogap.convolutional_network import ConvolutionalNetwork
 from nogap.deep_network import DeepNetwork
 from nogap.interpolation import interpolate
 from nogap.network import Network
@@ -22,6 +25,7 @@ from nogap.patterns import enumerate_patterns, sample_patterns
 from nogap.problem import Problem
 from nogap.regularization import beta_max
 from nogap.regularization_path import path
+from nogap.relaxation import relax, semi_nmf
 from nogap.solution import Record, Solution, Status
 from nogap.training import train
 
@@ -42,8 +46,10 @@ __version__ = "0.1.0"
 __all__ = [
     "Certificate",
     "CertificateDisplay",
+    "CircularNetwork",
     "ConstrainedMLPClassifier",
     "ConstrainedMLPRegressor",
+    "ConvolutionalNetwork",
     "DeepNetwork",
     "FunctionDisplay",
     "Network",
@@ -61,6 +67,8 @@ __all__ = [
     "Status",
     "beta_max",
     "certify",
+    "circular_linear",
+    "circular_three_layer",
     "closed_form",
     "enumerate_patterns",
     "interpolate",
@@ -68,7 +76,9 @@ __all__ = [
     "losses",
     "optimal_set",
     "path",
+    "relax",
     "sample_patterns",
+    "semi_nmf",
     "train",
     "units",
 ]

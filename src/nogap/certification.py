@@ -20,13 +20,16 @@ from nogap._validation import (
     numbers,
 )
 from nogap.certificate import Certificate, about, better, certificate_from_dual
+from nogap.circular import certify_circular
+from nogap.circular_network import CircularNetwork
+from nogap.convolutional_network import ConvolutionalNetwork
 from nogap.formulation import formulate, from_network, to_network
 from nogap.losses import Loss
 from nogap.network import Network
 from nogap.oracles import SearchOracle
 from nogap.oracles.base import Oracle
-from nogap.oracles.choice import exact_is_cheap, exact_oracle
 from nogap.oracles.patterns import GatedOracle
+from nogap.oracles.unit_choice import exact_is_cheap_for, exact_oracle_of
 from nogap.plans import adaptive_plan
 from nogap.problem import Problem
 from nogap.proofs import Prover, Verdict
@@ -35,10 +38,11 @@ from nogap.solvers.features import Features
 from nogap.solvers.neurons import Neurons
 from nogap.solvers.neurons import objective as neurons_objective
 from nogap.solvers.refit import refit_sizes
-from nogap.units import ReLU
+from nogap.units import Convolution, ReLU, Unit
 
 Method = Literal["auto", "exact", "bound", "search"]
 SEARCH_SEEDS = 500
+PATCH_SEARCH_SEEDS = 100  # where a start costs as much as many on single rows
 SECONDS = 10.0
 WEAK_PROOF = 0.1  # relative gap above which an estimate is the answer, with the proof beside it
 MUCH_WEAKER = 2.0  # unless the estimate is little better
@@ -69,7 +73,8 @@ def certify(
     model : Network, estimator, torch.nn.Module, path or array
         A network; a fitted estimator with ``network_``; a PyTorch module, or the path of an ONNX
         file, of the form Linear-ReLU-Linear; scikit-learn's MLPRegressor or MLPClassifier with one
-        hidden ReLU layer; or predictions (n,) or (n, C), with ``objective=``.
+        hidden ReLU layer; or predictions (n,) or (n, C), with ``objective=``. A convolutional
+        network is judged among those of its kind.
     X : array (n, d)
     y : array (n,) or (n, C)
         Targets as :func:`nogap.train` takes them (an estimator's labels are encoded for it).
@@ -116,6 +121,8 @@ def certify(
     >>> certificate.kind
     'exact'
     """
+    if isinstance(model, CircularNetwork):
+        return certify_circular(model, X, y, beta=beta)
     method, rng = check_method(method), generator(random_state)
     limit = check_optional_positive(max_time, "max_time") or SECONDS
     tol = check_positive(tol, "tol")
@@ -123,6 +130,7 @@ def certify(
     if network is not None:
         hidden_bias = hidden_bias or network.hidden_bias is not None
         fit_intercept = fit_intercept or bool(np.any(network.intercept != 0))
+    unit = _unit_of(network, X, hidden_bias)
     problem = formulate(
         X,
         y,
@@ -131,11 +139,12 @@ def certify(
         hidden_bias=hidden_bias,
         fit_intercept=fit_intercept,
         sample_weight=sample_weight,
+        unit=unit,
     )
     with blas_threads(problem.rows.n * problem.rows.d):
         if network is None:
             return _certify_predictions(problem, model, objective, method, tol, limit, rng)
-        return _certify_network(problem, network, X, hidden_bias, method, tol, limit, rng)
+        return _certify_network(problem, network, unit, X, hidden_bias, method, tol, limit, rng)
 
 
 def check_method(method: Any) -> Method:
@@ -152,29 +161,43 @@ def certify_dual(
     method: Method,
     rng: np.random.Generator,
     starts: Array | None = None,
+    unit: Unit | None = None,
 ) -> Certificate:
-    """Certificate of a ReLU network from a balanced dual point V (n, C), exact or an estimate.
+    """Certificate of a network of ReLU units, or of ``unit``, from a balanced dual point V (n, C).
 
     ``starts`` (m, d) are the network's own directions, for the search to begin at.
     """
-    oracle: Oracle
-    if _is_exact(problem, method):
-        oracle = exact_oracle(problem.rows)
-    else:
-        oracle = SearchOracle(problem.rows, rng, SEARCH_SEEDS)
+    oracle = judge(problem, ReLU() if unit is None else unit, method, rng)
     _, correlation = oracle.price(V, 10, starts)
     return certificate_from_dual(problem, objective, V, correlation)
 
 
-def _is_exact(problem: Problem, method: Method) -> bool:
+def judge(problem: Problem, unit: Unit, method: Method, rng: np.random.Generator) -> Oracle:
+    """The oracle whose word on the dual correlation a method takes: exact, or a search."""
+    rows = problem.rows
+    if _is_exact(problem, unit, method):
+        return exact_oracle_of(rows, unit, problem.n_outputs)
+    seeds = SEARCH_SEEDS if rows.n_positions == 1 else PATCH_SEARCH_SEEDS
+    return SearchOracle(rows, rng, seeds, unit=unit)
+
+
+def _is_exact(problem: Problem, unit: Unit, method: Method) -> bool:
     return method == "exact" or (
-        method == "auto" and exact_is_cheap(problem.rows, problem.n_outputs)
+        method == "auto" and exact_is_cheap_for(problem.rows, unit, problem.n_outputs)
     )
+
+
+def _unit_of(network: Network | None, X: Any, hidden_bias: bool) -> Unit:
+    if isinstance(network, ConvolutionalNetwork):
+        parameters = {**network.unit.parameters, "tied": network.tied}
+        return Convolution(**parameters).for_data(X, hidden_bias)
+    return ReLU()
 
 
 def _certify_network(
     problem: Problem,
     network: Network,
+    unit: Unit,
     X: Any,
     hidden_bias: bool,
     method: Method,
@@ -186,22 +209,26 @@ def _certify_network(
     if F.shape[1] != problem.n_outputs:
         raise ValueError(f"the network has {F.shape[1]} outputs, y has {problem.n_outputs}")
     value = problem.loss_value(F) + problem.beta * network.penalty()
-    neurons = from_network(problem, network, hidden_bias)
+    neurons = from_network(problem, network, hidden_bias, unit)
     # any V gives a bound; the one of the best output weights is usually better than the gradient
-    points = [refit_sizes(problem, neurons, _unit_features(problem, network, X))[1]]
+    points = [refit_sizes(problem, neurons, _unit_features(problem, network, unit, X))[1]]
     if problem.loss.smooth:
         points.insert(0, problem.dual_point(F))
     points = [problem.feasible_direction(V) for V in points]
-    if network.activation != "relu":
+    if network.activation != "relu" and not isinstance(unit, Convolution):
         return _strongest(_closed_form(problem, network, value, V) for V in points)
     certificates = [
-        certify_dual(problem, value, V, method, rng, neurons.directions) for V in points
+        certify_dual(problem, value, V, method, rng, neurons.directions, unit) for V in points
     ]
     first = _strongest(certificates)
-    if _is_exact(problem, method) or method == "search" or not _provable(problem, method):
+    if (
+        _is_exact(problem, unit, method)
+        or method == "search"
+        or not _provable(problem, unit, method)
+    ):
         if first.relative_gap <= tol:
             return first
-        best, value, further = _trained_on(problem, neurons, method, tol, max_time, rng)
+        best, value, further = _trained_on(problem, unit, neurons, method, tol, max_time, rng)
         answer = better(about(further, first.objective), first) if first.proved else further
     else:
         prover = Prover(problem, neurons, tol, max_time, rng)
@@ -212,10 +239,17 @@ def _certify_network(
     answer = replace(
         about(answer, first.objective), dual_correlation=certificates[0].dual_correlation
     )
-    return _with_better(answer, problem, best, value, hidden_bias)
+    return _with_better(answer, problem, unit, best, value, hidden_bias)
 
 
-def _provable(problem: Problem, method: Method) -> bool:
+def _provable(problem: Problem, unit: Unit, method: Method) -> bool:
+    if isinstance(unit, Convolution):
+        if method == "bound":
+            raise ValueError(
+                "branch and bound serves dense networks; use method='exact' or 'search' for "
+                "convolutions"
+            )
+        return False
     return method == "bound" or problem.rows.n * problem.rows.d <= MOST_ENTRIES
 
 
@@ -229,12 +263,17 @@ def _answer(verdict: Verdict, method: Method, objective: float) -> Certificate:
 
 
 def _with_better(
-    certificate: Certificate, problem: Problem, neurons: Neurons, value: float, hidden_bias: bool
+    certificate: Certificate,
+    problem: Problem,
+    unit: Unit,
+    neurons: Neurons,
+    value: float,
+    hidden_bias: bool,
 ) -> Certificate:
     """The certificate with the better network, unless it is only better by rounding."""
     if not value < certificate.objective - NOTICEABLE * abs(certificate.objective):
         return certificate
-    network = to_network(problem, ReLU(), neurons, hidden_bias)
+    network = to_network(problem, unit, neurons, hidden_bias)
     return replace(certificate, better_network=network, better_objective=value)
 
 
@@ -242,8 +281,11 @@ def _strongest(certificates: Iterable[Certificate]) -> Certificate:
     return functools.reduce(better, certificates)
 
 
-def _unit_features(problem: Problem, network: Network, X: Any) -> Features:
+def _unit_features(problem: Problem, network: Network, unit: Unit, X: Any) -> Features:
     """Features of the neurons that :func:`from_network` keeps, for hidden weights of norm 1."""
+    if isinstance(unit, Convolution):
+        neurons = from_network(problem, network, getattr(problem.rows, "hidden_bias", False), unit)
+        return Features(problem, unit, neurons)
     hidden = np.linalg.norm(network.augmented_weights(), axis=1)
     alive = (hidden > 0) & (np.linalg.norm(network.output_weights, axis=1) > 0)
     return Features.of_array(problem, network.features(X)[:, alive] / hidden[alive])
@@ -251,6 +293,7 @@ def _unit_features(problem: Problem, network: Network, X: Any) -> Features:
 
 def _trained_on(
     problem: Problem,
+    unit: Unit,
     start: Neurons,
     method: Method,
     tol: float,
@@ -259,9 +302,9 @@ def _trained_on(
 ) -> tuple[Neurons, float, Certificate]:
     """A better dual point by training on from the network: the bound holds for every network."""
     limits = Limits(tol=tol, max_time=max_time)
-    plan = adaptive_plan(problem, ReLU(), limits, rng, exact=_is_exact(problem, method))
+    plan = adaptive_plan(problem, unit, limits, rng, exact=_is_exact(problem, unit, method))
     outcome = plan.run_on(problem, []).run(start)
-    value = neurons_objective(problem, ReLU(), outcome.neurons)
+    value = neurons_objective(problem, unit, outcome.neurons)
     return outcome.neurons, value, outcome.certificate
 
 
@@ -306,7 +349,7 @@ def _certify_predictions(
         F = F + problem.best_intercept(F)
     V = problem.feasible_direction(problem.dual_point(F))
     certificate = certify_dual(problem, float(objective), V, method, rng)
-    if not certificate.proved and method != "search" and _provable(problem, method):
+    if not certificate.proved and method != "search" and _provable(problem, ReLU(), method):
         prover = Prover(problem, Neurons.none(problem), tol, max_time, rng)
         proof = prover.prove_at(V, float(objective))
         verdict = Verdict(proof, certificate, prover.neurons, float(objective))

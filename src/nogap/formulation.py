@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from nogap._typing import Array, ArrayLike
-from nogap._validation import check_beta, check_matrix, check_rows_match, check_weights
+from nogap._validation import check_beta, check_rows_match, check_weights
+from nogap.convolutional_network import ConvolutionalNetwork
 from nogap.losses import Hinge, Loss, get_loss
 from nogap.network import Network
 from nogap.problem import Problem
-from nogap.rows import MemoryRows
 from nogap.solvers.neurons import Neurons
-from nogap.units import GatedReLU, Unit
+from nogap.units import Convolution, GatedReLU, ReLU, Unit
 
 
 def formulate(
@@ -25,22 +25,23 @@ def formulate(
     hidden_bias: bool = False,
     fit_intercept: bool = False,
     sample_weight: ArrayLike | None = None,
+    unit: Unit | None = None,
 ) -> Problem:
-    """Check everything and state the training problem."""
+    """Check everything and state the training problem (of a unit that knows its data)."""
     resolved = get_loss(loss)
     if not resolved.smooth and not isinstance(resolved, Hinge):
         raise ValueError(
             f"the loss {resolved.name} says that it has no gradient; only the hinge loss of nogap "
             "can be trained without one"
         )
-    X = check_matrix(X)
+    rows = (ReLU() if unit is None else unit).rows(X, hidden_bias)
     Y = resolved.encode(y)
-    check_rows_match(X.shape[0], Y)
-    weights = check_weights(sample_weight, X.shape[0])
+    check_rows_match(rows.n, Y)
+    weights = check_weights(sample_weight, rows.n)
     if fit_intercept:
         _check_bounded_intercept(resolved, Y, weights)
     return Problem(
-        rows=MemoryRows(X, hidden_bias=hidden_bias),
+        rows=rows,
         Y=Y,
         loss=resolved,
         beta=check_beta(beta),
@@ -71,6 +72,10 @@ def to_network(problem: Problem, unit: Unit, neurons: Neurons, hidden_bias: bool
     """The network with balanced weights, ``||u_j|| = ||a_j||`` (bias column split off)."""
     root = np.sqrt(neurons.sizes)[:, None]
     U, A = root * neurons.directions, root * neurons.outputs
+    if isinstance(unit, Convolution):
+        return ConvolutionalNetwork.of_neurons(
+            unit, U, A, neurons.gate, neurons.intercept, hidden_bias
+        )
     gates = None
     if isinstance(unit, GatedReLU):
         assert unit.gates is not None
@@ -86,21 +91,30 @@ def to_network(problem: Problem, unit: Unit, neurons: Neurons, hidden_bias: bool
     )
 
 
-def from_network(problem: Problem, network: Network, hidden_bias: bool) -> Neurons:
-    """Unit-form neurons of a network on the problem's rows (ReLU and linear networks)."""
+def from_network(
+    problem: Problem, network: Network, hidden_bias: bool, unit: Unit | None = None
+) -> Neurons:
+    """Unit-form neurons of a network on the problem's rows (not of gated networks)."""
     if network.free_bias:
         raise ValueError(
             "the hidden biases of this network are free, and this problem penalises them; the "
             "solution of closed_form.one_dimensional has the certificate for free biases"
         )
-    U = network.hidden_weights
-    d = problem.rows.d - int(hidden_bias)
-    if U.shape[1] != d:
-        raise ValueError(f"the network takes {U.shape[1]} columns, X has {d}")
+    if isinstance(network, ConvolutionalNetwork) or isinstance(unit, Convolution):
+        if not isinstance(network, ConvolutionalNetwork) or not isinstance(unit, Convolution):
+            raise ValueError(
+                "a convolutional network belongs to unit=Convolution(...), and only to it"
+            )
+        U, A, gate = network.to_neurons(unit, hidden_bias)
+    else:
+        U, A = network.hidden_weights, network.output_weights
+        d = problem.rows.d - int(hidden_bias)
+        if U.shape[1] != d:
+            raise ValueError(f"the network takes {U.shape[1]} columns, X has {d}")
+        if hidden_bias:
+            bias = np.zeros(U.shape[0]) if network.hidden_bias is None else network.hidden_bias
+            U = np.column_stack([U, bias])
+        gate = np.zeros(U.shape[0], dtype=np.intp)
     if network.n_outputs != problem.n_outputs:
         raise ValueError(f"the network has {network.n_outputs} outputs, y has {problem.n_outputs}")
-    if hidden_bias:
-        bias = np.zeros(U.shape[0]) if network.hidden_bias is None else network.hidden_bias
-        U = np.column_stack([U, bias])
-    gate = np.zeros(U.shape[0], dtype=np.intp)
-    return Neurons.from_factors(U, network.output_weights, network.intercept.copy(), gate)
+    return Neurons.from_factors(U, A, network.intercept.copy(), gate)

@@ -10,16 +10,18 @@ import numpy as np
 from nogap._typing import ArrayLike
 from nogap.oracles import SearchOracle
 from nogap.oracles.base import Oracle
-from nogap.oracles.choice import exact_is_cheap, exact_oracle
+from nogap.oracles.faces import FaceOracle
 from nogap.oracles.patterns import GatedOracle, PatternOracle
+from nogap.oracles.unit_choice import exact_is_cheap_for, exact_oracle_of
 from nogap.pattern_choice import dense_rows, listed_patterns, patterns_and_gates
 from nogap.patterns import enumerate_patterns
 from nogap.problem import Problem
+from nogap.rows import height
 from nogap.solvers.adaptive import Callback, ColumnGeneration, Limits
 from nogap.solvers.cone_program import ConeMaster
 from nogap.solvers.explore import Explorer
 from nogap.solvers.masters import FreeMaster, Master
-from nogap.units import GatedReLU, Linear, Unit
+from nogap.units import Convolution, GatedReLU, Linear, Unit
 
 Patterns: TypeAlias = str | int | ArrayLike
 
@@ -29,6 +31,7 @@ PROVED_TOLERANCE = 1e-4  # where all patterns are cheap to list, adaptive traini
 TINY = 200  # entries of X up to which the exact oracle is quicker than a search
 SHORT_SLIDE = 30
 SEEDS = (50, 200, 1000)  # random starts of the search oracle, level by level
+PATCH_SEEDS = (30, 100, 300)  # where a start costs as much as many on single rows
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,11 @@ def choose_plan(
     """The plan for a unit and for what ``patterns`` asks."""
     if isinstance(unit, GatedReLU | Linear):
         return _gated(problem, unit, patterns, limits, rng)
+    if isinstance(unit, Convolution) and unit.activation == "linear":
+        return _linear_convolution(problem, unit, patterns, limits)
     if isinstance(patterns, str) and patterns == "adaptive":
-        return adaptive_plan(
-            problem, unit, limits, rng, exact=exact_is_cheap(problem.rows, problem.n_outputs)
-        )
+        cheap = exact_is_cheap_for(problem.rows, unit, problem.n_outputs)
+        return adaptive_plan(problem, unit, limits, rng, exact=cheap)
     if isinstance(patterns, str) and patterns == "all":
         return _all_patterns(problem, unit, limits, rng)
     return _sub_sampled(problem, unit, patterns, limits, rng)
@@ -79,20 +83,21 @@ def adaptive_plan(
     problem: Problem, unit: Unit, limits: Limits, rng: np.random.Generator, *, exact: bool
 ) -> Plan:
     """Neurons as they are needed; ``exact`` asks the exact oracle for the last word."""
-    oracles = _searches(problem, rng)
+    oracles = _searches(problem, unit, rng)
     if exact and limits.prove:
         limits = replace(limits, tol=min(limits.tol, PROVED_TOLERANCE))
-        last_word = exact_oracle(problem.rows, 1e-3 * limits.tol)
-        if problem.rows.n * problem.rows.d <= TINY:
+        last_word = exact_oracle_of(problem.rows, unit, problem.n_outputs, 1e-3 * limits.tol)
+        if height(problem.rows) * problem.rows.d <= TINY:
             return Plan(unit, [last_word], FreeMaster(problem, unit, SHORT_SLIDE), limits)
-        oracles = [oracles[0], last_word]
+        oracles = _before(last_word, oracles[:1])
     elif not limits.prove:
         oracles = oracles[:-1]
     return _free(problem, unit, oracles, limits, rng)
 
 
-def _searches(problem: Problem, rng: np.random.Generator) -> list[Oracle]:
-    return [SearchOracle(problem.rows, rng, n_seeds, problem.beta) for n_seeds in SEEDS]
+def _searches(problem: Problem, unit: Unit, rng: np.random.Generator) -> list[Oracle]:
+    seeds = SEEDS if problem.rows.n_positions == 1 else PATCH_SEEDS
+    return [SearchOracle(problem.rows, rng, count, problem.beta, unit) for count in seeds]
 
 
 def _free(
@@ -107,18 +112,34 @@ def _free(
 
 
 def _all_patterns(problem: Problem, unit: Unit, limits: Limits, rng: np.random.Generator) -> Plan:
-    _refuse_several_outputs(problem, "all")
     limits = replace(limits, tol=min(limits.tol, EXACT_TOLERANCE))
     if not problem.loss.smooth:
         limits = replace(limits, tol=max(limits.tol, LISTED_TOLERANCE))
-        listed = enumerate_patterns(dense_rows(problem))
-        oracle = PatternOracle(problem.rows, listed, kind="exact")
-        return Plan(unit, [oracle], ConeMaster(problem, listed), limits, accepts_start=False)
-    last_word = exact_oracle(problem.rows)
-    if problem.rows.n * problem.rows.d <= TINY:
+        if problem.n_outputs == 1 and not isinstance(unit, Convolution):
+            listed = enumerate_patterns(dense_rows(problem))
+            oracle = PatternOracle(problem.rows, listed, kind="exact")
+            return Plan(unit, [oracle], ConeMaster(problem, listed), limits, accepts_start=False)
+    last_word = exact_oracle_of(problem.rows, unit, problem.n_outputs)
+    if height(problem.rows) * problem.rows.d <= TINY and problem.loss.smooth:
         return Plan(unit, [last_word], FreeMaster(problem, unit, SHORT_SLIDE), limits)
-    oracles = [_searches(problem, rng)[0], last_word]
+    oracles = _before(last_word, _searches(problem, unit, rng)[:1])
     return _free(problem, unit, oracles, limits, rng)
+
+
+def _before(last_word: Oracle, searches: list[Oracle]) -> list[Oracle]:
+    """Searches and the oracle with the last word; going through faces is quicker than searching."""
+    return [last_word] if isinstance(last_word, FaceOracle) else [*searches, last_word]
+
+
+def _linear_convolution(
+    problem: Problem, unit: Convolution, patterns: Patterns, limits: Limits
+) -> Plan:
+    """One nuclear norm (or, untied, one for each position): singular values settle it."""
+    if not (isinstance(patterns, str) and patterns in ("adaptive", "all")):
+        raise ValueError("a linear convolution has no patterns; leave patterns out")
+    limits = replace(limits, tol=min(limits.tol, LISTED_TOLERANCE))
+    oracle = exact_oracle_of(problem.rows, unit, problem.n_outputs)
+    return Plan(unit, [oracle], FreeMaster(problem, unit), limits)
 
 
 def _sub_sampled(
@@ -128,7 +149,12 @@ def _sub_sampled(
     limits: Limits,
     rng: np.random.Generator,
 ) -> Plan:
-    _refuse_several_outputs(problem, patterns)
+    if isinstance(unit, Convolution):
+        raise ValueError(
+            "convolutions are trained with patterns='adaptive' or, where patches have few figures, "
+            f"patterns='all'; got {patterns!r}"
+        )
+    _refuse_several_outputs(problem)
     listed = listed_patterns(problem, patterns, rng)
     limits = replace(limits, tol=min(limits.tol, LISTED_TOLERANCE))
     return Plan(
@@ -162,9 +188,9 @@ def _gated(
     return Plan(bound, [oracle], master, limits, accepts_start=isinstance(unit, Linear))
 
 
-def _refuse_several_outputs(problem: Problem, patterns: object) -> None:
+def _refuse_several_outputs(problem: Problem) -> None:
     if problem.n_outputs > 1:
         raise ValueError(
             f"ReLU programs over a list of patterns serve one output, y has {problem.n_outputs}; "
-            "use patterns='adaptive', or unit='gated'"
+            "use patterns='adaptive', patterns='all', or unit='gated'"
         )

@@ -17,7 +17,7 @@ from scipy.optimize import minimize_scalar
 
 from nogap._typing import Array
 from nogap.losses import Loss
-from nogap.rows import MemoryRows, Rows
+from nogap.rows import Rows
 
 EPS = float(np.finfo(np.float64).eps)
 SINGLE_SAFE = (1e-15, 1e15)  # figures whose squares, and sums of those, float32 holds
@@ -83,7 +83,7 @@ class Problem:
         index = np.sort(rng.choice(n, size=count, replace=False))
         return replace(
             self,
-            rows=MemoryRows(self.rows.take(index)),
+            rows=self.rows.subset(index),
             Y=self.Y[index],
             weights=self.weights[index],
             beta=self.beta * count / n,

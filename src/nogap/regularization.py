@@ -9,16 +9,13 @@ import numpy as np
 from nogap._typing import ArrayLike, RandomState
 from nogap._validation import generator
 from nogap.certificate import Kind
-from nogap.certification import SEARCH_SEEDS, Method, check_method
+from nogap.certification import Method, check_method, judge
 from nogap.formulation import formulate
 from nogap.losses import Loss
-from nogap.oracles import SearchOracle
-from nogap.oracles.base import Oracle
-from nogap.oracles.choice import exact_is_cheap, exact_oracle
 from nogap.solvers.features import Features
 from nogap.solvers.neurons import Neurons
 from nogap.solvers.refit import refit_sizes
-from nogap.units import ReLU
+from nogap.units import GatedReLU, Linear, Unit, get_unit
 
 
 class BetaMax(float):
@@ -50,6 +47,7 @@ def beta_max(
     hidden_bias: bool = False,
     fit_intercept: bool = False,
     sample_weight: ArrayLike | None = None,
+    unit: str | Unit = "relu",
     method: Method = "auto",
     random_state: RandomState = 0,
 ) -> BetaMax:
@@ -63,6 +61,8 @@ def beta_max(
     y : array (n,) or (n, C)
     loss, hidden_bias, fit_intercept, sample_weight
         As in :func:`nogap.train`; losses that have a gradient.
+    unit : str or Unit
+        "relu" or a :class:`nogap.units.Convolution`.
     method : {"auto", "exact", "search"}
         As in :func:`nogap.certify`.
     random_state : int, Generator, RandomState or None
@@ -80,6 +80,9 @@ def beta_max(
     (6.0, 'exact')
     """
     method, rng = check_method(method), generator(random_state)
+    resolved = get_unit(unit).for_data(X, hidden_bias)
+    if isinstance(resolved, GatedReLU | Linear):
+        raise ValueError(f"beta_max serves ReLU units and convolutions, not {resolved!r}")
     problem = formulate(
         X,
         y,
@@ -88,20 +91,16 @@ def beta_max(
         hidden_bias=hidden_bias,
         fit_intercept=fit_intercept,
         sample_weight=sample_weight,
+        unit=resolved,
     )
-    empty = Neurons.none(problem)
+    empty = Neurons.none(problem, resolved.readouts)
     F = np.zeros_like(problem.Y) + empty.intercept
     if problem.loss.smooth or not fit_intercept:
         V = problem.dual_point(F)
     else:
-        V = refit_sizes(problem, empty, Features(problem, ReLU(), empty))[1]
+        V = refit_sizes(problem, empty, Features(problem, resolved, empty))[1]
     V = problem.feasible_direction(V)
-    exact = method == "exact" or (
-        method == "auto" and exact_is_cheap(problem.rows, problem.n_outputs)
-    )
-    oracle: Oracle = (
-        exact_oracle(problem.rows) if exact else SearchOracle(problem.rows, rng, SEARCH_SEEDS)
-    )
+    oracle = judge(problem, resolved, method, rng)
     found, correlation = oracle.price(V, 1)
     # with an intercept the hinge loss has many dual points there; this is one of them
     unique = problem.loss.smooth or not fit_intercept

@@ -60,6 +60,10 @@ class Status(Enum):
             "is the one that comes with it, not the best one."
         ),
     )
+    RELAXED = (
+        "relaxed",
+        "The relaxation is solved; its bound leaves a gap to the network that was rounded from it.",
+    )
     TIME_LIMIT = "time_limit", "max_time was reached; the best network so far is returned."
     NEURON_LIMIT = (
         "neuron_limit",

@@ -58,6 +58,7 @@ def train(
     Parameters
     ----------
     X : array or sparse matrix (n, d)
+        For :class:`nogap.units.Convolution` signals, images or ready patches: see there.
     y : array (n,) or (n, C)
         Targets; labels -1 and 1 for the logistic, hinge and squared hinge losses; class indices or
         one-hot rows for the multinomial loss.
@@ -118,6 +119,7 @@ def train(
     >>> solution.certificate.kind, solution.certificate.relative_gap <= 1e-3
     ('exact', True)
     """
+    resolved, rng = get_unit(unit).for_data(X, hidden_bias), generator(random_state)
     problem = formulate(
         X,
         y,
@@ -126,6 +128,7 @@ def train(
         hidden_bias=hidden_bias,
         fit_intercept=fit_intercept,
         sample_weight=sample_weight,
+        unit=resolved,
     )
     limits = Limits(
         tol=check_positive(tol, "tol"),
@@ -133,7 +136,6 @@ def train(
         max_neurons=check_optional_count(max_neurons, "max_neurons"),
         prove=prove,
     )
-    resolved, rng = get_unit(unit), generator(random_state)
     listeners = check_callbacks(callbacks)
     plan = choose_plan(problem, resolved, patterns, limits, rng)
     start = _start(problem, warm_start, hidden_bias, plan)
@@ -159,7 +161,7 @@ def _start(
     problem: Problem, warm_start: Network | Solution | None, hidden_bias: bool, plan: Plan
 ) -> Neurons:
     if warm_start is None:
-        return Neurons.none(problem)
+        return Neurons.none(problem, plan.unit.readouts)
     network = warm_start.network if isinstance(warm_start, Solution) else warm_start
     if not isinstance(network, Network):
         raise ValueError(
@@ -167,7 +169,7 @@ def _start(
         )
     if not plan.accepts_start:
         raise ValueError("warm_start serves adaptive training only; leave it out here")
-    start = from_network(problem, network, hidden_bias)
+    start = from_network(problem, network, hidden_bias, plan.unit)
     if not problem.fit_intercept:
         start = replace(start, intercept=np.zeros_like(start.intercept))
     return start

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -10,14 +11,19 @@ from nogap._typing import Array, IntArray
 from nogap.certificate import Correlation
 from nogap.oracles.base import Candidates, distinct, empty, never
 from nogap.oracles.polish import polish
-from nogap.rows import MemoryRows, Rows
+from nogap.problem import SINGLE_SAFE
+from nogap.rows import Rows, height
+from nogap.units import ReLU, Unit
+from nogap.units.readout import moments, push
 
 ASCENT_STEPS = 40
 ROUGH_MARGIN = 1.0 + 1e-4  # a candidate counts as better than beta from here on
 ALWAYS_POLISHED = 4
 FEWEST_POLISHED = 10  # that make an estimate, where they do not exceed the threshold
 SAMPLE_ROWS = 20_000
+FEWEST_SAMPLES = 300  # with many patches a sample
 LAST_STEPS = 30  # of the ascent on all rows, after one on a sample
+LAST_PATCH_STEPS = 5  # and of one on all patches, each of which costs as much as many rows
 POLISHED_ROWS = 40_000  # beyond, the kink of a single row is too slight to stop an ascent
 DISTURBANCE = (0.2, 1.0)  # size of the noise added to an active direction of norm 1
 GROW, SHRINK = 1.6, 0.4  # step per candidate, after a success and after a failure
@@ -35,6 +41,8 @@ class SearchOracle:
     threshold : float
         beta: candidates beyond it improve the network, and enough of them end a call early.
         Infinite for the best estimate of q(V).
+    unit : Unit, optional
+        ReLU by default.
     """
 
     complete = False
@@ -45,7 +53,9 @@ class SearchOracle:
         rng: np.random.Generator,
         n_seeds: int = 50,
         threshold: float = np.inf,
+        unit: Unit | None = None,
     ) -> None:
+        self.unit = ReLU() if unit is None else unit
         self.should_stop: Callable[[], bool] = never
         self.cut_short = False
         self.rows = rows
@@ -73,29 +83,44 @@ class SearchOracle:
             return empty(self.rows.d)
         index = self._sample()
         if index is None or not np.any(V[index]):  # a sample may miss all that is not zero
-            U, values = self._ascend(V, self._seeds(V, starts), steps)
-            return distinct(Candidates.ungated(U.T, values), count, tolerance=1e-2)
+            U, gate = self._seeds(V, starts)
+            U, values = self._ascend(V, U, gate, steps)
+            return distinct(Candidates(U.T, values, gate), count, tolerance=1e-2)
         # most of the way on a sample, where the best are found; the last steps on all rows
-        sample = SearchOracle(MemoryRows(self.rows.take(index)), self.rng, self.n_seeds)
+        sampled, rows, W = self.rows.subset(index), self.rows, V
+        last = LAST_STEPS
+        if self.rows.n_positions > 1:
+            last = LAST_PATCH_STEPS
+            if _fits_single(sampled):  # only directions come from here, their values below
+                sampled, rows = sampled.in_single_precision(), rows.in_single_precision()
+                W = (V / np.abs(V).max()).astype(np.float32)
+        sample = SearchOracle(sampled, self.rng, self.n_seeds, unit=self.unit)
         sample.should_stop = self.should_stop
-        found = sample.rough(V[index], starts, steps, count)
-        U, values = self._ascend(V, found.directions.T.copy(), LAST_STEPS)
-        return distinct(Candidates.ungated(U.T, values), count, tolerance=1e-2)
+        found = sample.rough(W[index], starts, steps, count)
+        everywhere = SearchOracle(rows, self.rng, self.n_seeds, unit=self.unit)
+        everywhere.should_stop = self.should_stop
+        U, _ = everywhere._ascend(W, found.directions.T.copy(), found.gate, last)
+        values = np.linalg.norm(self._correlations(V, U, found.gate), axis=0)
+        return distinct(Candidates(U.T, values, found.gate), count, tolerance=1e-2)
 
     def _sample(self) -> IntArray | None:
         """Some of the rows where there are very many."""
-        if self.rows.n <= 2 * SAMPLE_ROWS:
+        size = max(SAMPLE_ROWS // self.rows.n_positions, FEWEST_SAMPLES)
+        if self.rows.n <= 2 * size:
             return None
-        return np.sort(self.rng.choice(self.rows.n, size=SAMPLE_ROWS, replace=False))
+        return np.sort(self.rng.choice(self.rows.n, size=size, replace=False))
 
     def _largest(self, V: Array, starts: Array | None) -> float:
         """Largest correlation of the active neurons themselves."""
         if starts is None or not starts.size:
             return 0.0
-        return float(np.linalg.norm(self._correlations(V, starts.T), axis=0).max())
+        gate = self.unit.gates_of(starts)
+        return float(np.linalg.norm(self._correlations(V, starts.T, gate), axis=0).max())
 
-    def _seeds(self, V: Array, starts: Array | None) -> Array:
+    def _seeds(self, V: Array, starts: Array | None) -> tuple[Array, IntArray]:
         """Unit directions (d, k): disturbed active neurons, gradients of random patterns, Gaussian.
+
+        Each comes with its gate, (k,).
 
         Near the optimum the undiscovered maximisers lie around the active neurons: on measured
         false optima half of the disturbed neurons lead to a violator, and a tenth of the others.
@@ -104,30 +129,35 @@ class SearchOracle:
         d = self.rows.d
         disturbed = self.n_seeds if starts is not None and starts.size else 0
         fresh = max(2 * self.n_seeds - disturbed, 2)
-        parts = []
+        parts, gates = [], []
         if disturbed:
             assert starts is not None
             noise = self.rng.standard_normal((d, disturbed))
             noise *= self.rng.uniform(*DISTURBANCE, disturbed) / np.linalg.norm(noise, axis=0)
-            parts.append(starts[self.rng.integers(starts.shape[0], size=disturbed)].T + noise)
+            chosen = starts[self.rng.integers(starts.shape[0], size=disturbed)]
+            parts.append(chosen.T + noise)
+            gates.append(self.unit.gates_of(chosen))
         gaussian = self.rng.standard_normal((d, fresh))
         half = fresh // 2
-        S = self.rng.standard_normal((V.shape[1], half))
-        moments = np.zeros((d, half))
+        gates.append(self.unit.draw_gates(self.rng, fresh))
+        S = self.rng.standard_normal((V.shape[1] * self.unit.readouts, half))
+        gradients = np.zeros((d, half))
         for part, rows in self.rows.parts:
-            moments += rows.adjoint((rows.forward(gaussian[:, :half]) > 0) * (V[part] @ S))
-        parts += [moments, gaussian[:, half:]]
-        U = np.concatenate(parts, axis=1)
+            Z = rows.forward(self.unit.restrict(gaussian[:, :half], gates[-1][:half]))
+            on = self.unit.mask(Z, gates[-1][:half], part)
+            gradients += rows.adjoint(on * self.unit.spread(push(V[part], S.T), Z.shape[0]))
+        parts += [gradients, gaussian[:, half:]]
+        gate = np.concatenate(gates)
+        U = self.unit.restrict(np.concatenate(parts, axis=1), gate)
         norms = np.linalg.norm(U, axis=0)
         unit: Array = U[:, norms > 0] / norms[norms > 0]
-        return unit
+        return unit, gate[norms > 0]
 
-    def _ascend(self, V: Array, U: Array, n_steps: int) -> tuple[Array, Array]:
+    def _ascend(self, V: Array, U: Array, gate: IntArray, n_steps: int) -> tuple[Array, Array]:
         """Ascent with a step per column; the output direction is the one the seed prefers."""
-        single = V.shape[1] == 1
-        correlations = self._correlations(V, U)
+        correlations = self._correlations(V, U, gate)
         S = correlations / np.maximum(np.linalg.norm(correlations, axis=0), 1e-300)
-        values, S, G = self._value_and_gradient(V, U, S, single)
+        values, S, G = self._value_and_gradient(V, U, gate, S)
         steps = np.full(U.shape[1], 0.5)
         for _ in range(n_steps):
             tangent = G - U * np.sum(U * G, axis=0)
@@ -137,7 +167,9 @@ class SearchOracle:
                 break
             trial = U[:, moving] + steps[moving] * tangent[:, moving] / sizes[moving]
             trial /= np.linalg.norm(trial, axis=0)
-            new_values, new_S, new_G = self._value_and_gradient(V, trial, S[:, moving], single)
+            new_values, new_S, new_G = self._value_and_gradient(
+                V, trial, gate[moving], S[:, moving]
+            )
             better = new_values > values[moving]
             where = np.flatnonzero(moving)
             won = where[better]
@@ -148,42 +180,46 @@ class SearchOracle:
         return U, values
 
     def _value_and_gradient(
-        self, V: Array, U: Array, S: Array, single: bool
+        self, V: Array, U: Array, gate: IntArray, S: Array
     ) -> tuple[Array, Array, Array]:
-        """Values, preferred output directions (C, k) and gradients at the columns of U (d, k).
+        """Values, preferred output directions (q C, k) and gradients at the columns of U (d, k).
 
         With one output the output direction is a sign that stays; with several, the gradient
         belongs to the direction that comes out.
         """
+        unit, single = self.unit, S.shape[0] == 1
         correlations, G = np.zeros_like(S), np.zeros_like(U)
         for part, rows in self.rows.parts:
-            Z = rows.forward(U, out=self._workspace(rows.n, U.shape[1]))
-            on = Z > 0
+            Z = rows.forward(U, out=self._workspace(height(rows), U.shape[1], V.dtype))
+            on = unit.mask(Z, gate, part)
             Z *= on
-            correlations += V[part].T @ Z
+            correlations += moments(unit.pool(Z, rows.n), V[part]).T
             if single:
-                G += rows.adjoint(np.multiply(on, V[part], out=Z))
+                G += rows.adjoint(np.multiply(on, unit.spread(V[part], Z.shape[0]), out=Z))
         if single:
-            return S[0] * correlations[0], S, S[0] * G
+            return S[0] * correlations[0], S, unit.restrict(S[0] * G, gate)
         values = np.linalg.norm(correlations, axis=0)
         S = correlations / np.maximum(values, 1e-300)
         for part, rows in self.rows.parts:
-            Z = rows.forward(U, out=self._workspace(rows.n, U.shape[1]))
-            G += rows.adjoint(np.multiply(Z > 0, V[part] @ S, out=Z))
-        return values, S, G
+            Z = rows.forward(U, out=self._workspace(height(rows), U.shape[1], V.dtype))
+            pushed = unit.spread(push(V[part], S.T), Z.shape[0])
+            G += rows.adjoint(np.multiply(unit.mask(Z, gate, part), pushed, out=Z))
+        return values, S, unit.restrict(G, gate)
 
-    def _workspace(self, n: int, k: int) -> Array:
+    def _workspace(self, n: int, k: int, dtype: np.dtype[Any]) -> Array:
         """One array for all calls: fresh memory costs more than the products."""
-        if self._memory.size < n * k:
-            self._memory = np.empty(n * k)
+        if self._memory.size < n * k or self._memory.dtype != dtype:
+            self._memory = np.empty(n * k, dtype=dtype)
         workspace: Array = self._memory[: n * k].reshape(n, k)
         return workspace
 
-    def _correlations(self, V: Array, U: Array) -> Array:
-        """``V' relu(X U)`` (C, k)."""
-        total = np.zeros((V.shape[1], U.shape[1]))
+    def _correlations(self, V: Array, U: Array, gate: IntArray) -> Array:
+        """``V' phi(U)``, (q C, k)."""
+        total = np.zeros((V.shape[1] * self.unit.readouts, U.shape[1]))
         for part, rows in self.rows.parts:
-            total += V[part].T @ np.maximum(rows.forward(U), 0.0)
+            Z = rows.forward(U)
+            Z *= self.unit.mask(Z, gate, part)
+            total += moments(self.unit.pool(Z, rows.n), V[part]).T
         return total
 
     def _polished(self, V: Array, rough: Candidates, count: int) -> Candidates:
@@ -192,7 +228,7 @@ class SearchOracle:
         When the rough values exceed it already, a few are polished for the certificate's sake; the
         descent that follows moves the others to their maxima anyway.
         """
-        if self.rows.n > POLISHED_ROWS:
+        if height(self.rows) > POLISHED_ROWS or not self.unit.sums_relus:
             return distinct(rough, count)
         enough = int(np.sum(rough.values > self.threshold * ROUGH_MARGIN)) >= count
         directions, values = rough.directions.copy(), rough.values.copy()
@@ -202,19 +238,33 @@ class SearchOracle:
             if k >= ALWAYS_POLISHED and self.should_stop():
                 self.cut_short = k < FEWEST_POLISHED
                 break
-            directions[k], values[k] = self._polish(V, rough.directions[k])
+            directions[k], values[k] = self._polish(V, rough.directions[k], rough.gate[k])
             enough = enough or int(np.sum(values > self.threshold * ROUGH_MARGIN)) >= count
-        return distinct(Candidates.ungated(directions, values), count)
+        return distinct(Candidates(directions, values, rough.gate), count)
 
-    def _polish(self, V: Array, u: Array) -> tuple[Array, float]:
+    def _polish(self, V: Array, u: Array, gate: int) -> tuple[Array, float]:
         """Local maximum near u; with several outputs the output direction takes turns with it."""
         if self._dense is None:
             self._dense = self.rows.take(np.arange(self.rows.n))
-        X = self._dense
-        for _ in range(1 if V.shape[1] == 1 else 3):
-            s = V.T @ np.maximum(X @ u, 0.0)
+        X, which = self._dense, np.array([gate], dtype=np.intp)
+        X = X if self.unit.tied else self.unit.restrict(X.T, np.repeat(which, len(X))).T
+
+        def correlation(u: Array) -> Array:
+            Phi = self.unit.pool(np.maximum(X @ u, 0.0)[:, None], V.shape[0])
+            return moments(Phi, V)  # (1, q C)
+
+        s = correlation(u)
+        for _ in range(1 if s.shape[1] == 1 else 3):
             size = float(np.linalg.norm(s))
             if size == 0:
                 break
-            u, _ = polish(X, V @ (s / size), u)
-        return u, float(np.linalg.norm(V.T @ np.maximum(X @ u, 0.0)))
+            weights = self.unit.spread(push(V, s / size), X.shape[0])
+            u, _ = polish(X, weights[:, 0], u)
+            s = correlation(u)
+        return u, float(np.linalg.norm(s))
+
+
+def _fits_single(rows: Rows) -> bool:
+    """Whether squares of the data, and sums of those, stay far from float32's limits."""
+    size = float(np.sqrt(rows.squared_norms().sum()))
+    return SINGLE_SAFE[0] <= size <= SINGLE_SAFE[1]

@@ -1,7 +1,9 @@
 """Where the rows of the data live; solvers reach them through these few operations only."""
 
-from nogap.rows.base import Rows, RowSource
+from nogap.rows.base import Rows, RowSource, height
+from nogap.rows.geometry import Geometry
 from nogap.rows.memory import MemoryRows
 from nogap.rows.parquet import Parquet
+from nogap.rows.patches import PatchRows
 
-__all__ = ["MemoryRows", "Parquet", "RowSource", "Rows"]
+__all__ = ["Geometry", "MemoryRows", "Parquet", "PatchRows", "RowSource", "Rows", "height"]

@@ -35,15 +35,19 @@ class Rows(Protocol):
 
     n: int
     d: int
+    n_positions: int  # patches K of a sample; 1 where the sample is one row
 
     def forward(self, U: Array, out: Array | None = None) -> Array:
-        """X U for hidden weights U (d, m): the pre-activations (n, m), in ``out`` where given."""
+        """X U for hidden weights U (d, m): the pre-activations (n K, m), in ``out`` where given."""
 
     def adjoint(self, R: Array) -> Array:
-        """X' R for row-aligned R (n, m): a neuron-sized array (d, m)."""
+        """X' R for row-aligned R (n K, m): a neuron-sized array (d, m)."""
 
     def take(self, index: AnyArray) -> Array:
-        """The rows of that index as a dense array (k, d)."""
+        """The rows of that index as a dense array (k K, d)."""
+
+    def subset(self, index: AnyArray) -> Rows:
+        """The samples of that index, in memory."""
 
     @property
     def parts(self) -> list[Part]:
@@ -57,6 +61,11 @@ class Rows(Protocol):
 
 
 Part: TypeAlias = tuple[slice, Rows]
+
+
+def height(rows: Rows) -> int:
+    """Rows of the pre-activations: a sample has one for each of its patches."""
+    return rows.n * rows.n_positions
 
 
 def slices(n: int, size: int = PART_ROWS) -> list[slice]:

@@ -41,6 +41,8 @@ class MemoryRows:
         Of the products.
     """
 
+    n_positions = 1
+
     def __init__(self, X: Any, hidden_bias: bool = False, dtype: type = np.float64) -> None:
         sparse: bool = sp.issparse(X)  # kept apart: SciPy's stubs would narrow X
         self.hidden_bias = hidden_bias
@@ -79,6 +81,9 @@ class MemoryRows:
         if self.hidden_bias:
             dense = np.concatenate([dense, np.ones((dense.shape[0], 1))], axis=1)
         return np.asarray(dense, dtype=self.dtype)
+
+    def subset(self, index: AnyArray) -> MemoryRows:
+        return MemoryRows(self.take(index))
 
     @cached_property
     def parts(self) -> list[Part]:

@@ -25,7 +25,10 @@ ShouldStop = Callable[[], bool]
 
 WIDTHS = (200, 400)  # neurons of the wide start, for small and for large data
 LARGE = 20_000  # entries of X
+PATCH_WIDTH = 60  # neurons of the wide start on patches
 SAMPLE_ROWS = 4_000  # the start is rough: so many rows do for it
+FEWEST_SAMPLES = 500  # with many patches a sample
+GROWTH, GROWN_STEPS = 3, 40  # of the samples of patches, and steps on each
 FIRST_STEPS = (10, 30)  # after which the wide start shows how far it is
 WIDE_STEPS = 110
 SHORT_ASCENT = 15
@@ -54,7 +57,9 @@ class Explorer:
     ) -> None:
         self.problem, self.unit, self.master, self.rng = problem, unit, master, rng
         self.n_candidates = n_candidates
-        self.oracle = SearchOracle(problem.rows, rng, n_candidates)
+        if problem.rows.n_positions > 1:  # a neuron costs as much as K of a dense layer
+            self.n_candidates = n_candidates = PATCH_WIDTH // 2
+        self.oracle = SearchOracle(problem.rows, rng, n_candidates, unit=unit)
 
     def start(
         self, empty: Neurons, V: Array, should_stop: ShouldStop
@@ -66,22 +71,29 @@ class Explorer:
         would find the same neurons.
         """
         n, d, C = self.problem.rows.n, self.problem.rows.d, self.problem.n_outputs
-        width = min(WIDTHS[n * d >= LARGE], 4 * n)
+        dense = self.problem.rows.n_positions == 1
+        width = min(WIDTHS[n * d >= LARGE] if dense else PATCH_WIDTH, 4 * n)
+        gate = self.unit.draw_gates(self.rng, width)
         total = float(self.problem.rows.squared_norms().sum()) + 1e-300
         scale = float(np.linalg.norm(V)) / np.sqrt(total)
         wide = Neurons(
-            _unit_rows(self.rng.standard_normal((width, d))),
-            _unit_rows(self.rng.standard_normal((width, C))),
+            _unit_rows(self.unit.restrict(self.rng.standard_normal((width, d)).T, gate).T),
+            _unit_rows(self.rng.standard_normal((width, C * self.unit.readouts))),
             np.full(width, scale / np.sqrt(width)),
             empty.intercept,
-            np.zeros(width, dtype=np.intp),
+            gate,
         )
         single = self.problem.fits_single_precision
-        sample = self.problem.sampled(self.rng, SAMPLE_ROWS)
+        rows = max(SAMPLE_ROWS // self.problem.rows.n_positions, FEWEST_SAMPLES)
+        sample = self.problem.sampled(self.rng, rows)
         for steps in FIRST_STEPS:
             wide = slide(sample, self.unit, wide, steps, should_stop, single=single)
             yield wide, self.problem.dual_point(outputs(self.problem, self.unit, wide))
         wide = slide(sample, self.unit, wide, WIDE_STEPS, should_stop, single=single)
+        if not dense:  # steps on growing samples are the cheaper part of the way
+            while (rows := GROWTH * rows) < n:
+                sample = self.problem.sampled(self.rng, rows)
+                wide = slide(sample, self.unit, wide, GROWN_STEPS, should_stop, single=single)
         yield self.master.settle(wide)
 
     def step(self, neurons: Neurons, V: Array, should_stop: ShouldStop) -> tuple[Neurons, Array]:

@@ -18,7 +18,7 @@ KEPT_ENTRIES = 4_000_000  # features that are kept in any case; beyond, a quarte
 
 
 class Features:
-    """Iterates over (slice, problem, features (k, m)) of the parts of the rows.
+    """Iterates over (slice, problem, features (k q, m)) of the parts of the samples.
 
     Parameters
     ----------
@@ -30,15 +30,18 @@ class Features:
             (part, piece, neurons.features(piece, unit, part)) for part, piece in problem.parts
         )
         n, d = problem.rows.n, problem.rows.d
-        if n * neurons.count <= max(KEPT_ENTRIES, n * d // 4):
+        if n * unit.readouts * neurons.count <= max(KEPT_ENTRIES, n * d // 4):
             kept = list(self._parts())
             self._parts = lambda: kept
 
     @classmethod
     def of_array(cls, problem: Problem, features: Array) -> Features:
-        """Features (n, m) that are there already."""
+        """Features (n q, m) that are there already."""
         self = cls.__new__(cls)
-        kept = [(part, piece, features[part]) for part, piece in problem.parts]
+        q = features.shape[0] // problem.rows.n
+        kept = [
+            (part, piece, features[q * part.start : q * part.stop]) for part, piece in problem.parts
+        ]
         self._parts = lambda: kept
         return self
 
@@ -46,5 +49,5 @@ class Features:
         return iter(self._parts())
 
     def whole(self) -> Array:
-        """All features in one array (n, m)."""
+        """All features in one array (n q, m)."""
         return np.concatenate([Phi for _, _, Phi in self])

@@ -11,6 +11,7 @@ from scipy.optimize import linprog
 from nogap._typing import Array
 from nogap.problem import Problem
 from nogap.solvers.neurons import Neurons
+from nogap.units.readout import columns
 
 
 def refit_sizes_hinge(problem: Problem, neurons: Neurons, features: Array) -> tuple[Neurons, Array]:
@@ -23,7 +24,7 @@ def refit_sizes_hinge(problem: Problem, neurons: Neurons, features: Array) -> tu
     m = neurons.count
     n_free = C if problem.fit_intercept else 0
     y = problem.Y.ravel()  # rows sample by sample, output by output
-    atoms = (features[:, None, :] * neurons.outputs.T[None]).reshape(n * C, m)
+    atoms = columns(features, neurons.outputs, n).reshape(n * C, m)
     constants = np.tile(np.eye(C)[:, :n_free], (n, 1))
     margins = y[:, None] * np.concatenate([atoms, constants], axis=1)
     weight = np.repeat(problem.weights, C)

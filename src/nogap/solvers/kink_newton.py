@@ -84,7 +84,7 @@ def _start(problem: Problem, X: Array, neurons: Neurons) -> _State:
         rows = np.flatnonzero(near[:, j])
         if rows.size:
             rows = rows[np.argsort(np.abs(Z[rows, j]), kind="stable")][: X.shape[1] - 1]
-            basis = _null_space(X[rows])
+            basis = null_space(X[rows])
             V[j] = basis @ (basis.T @ V[j])
             kink[rows, j] = True
     on = (X @ V.T > 0) & ~kink
@@ -92,7 +92,7 @@ def _start(problem: Problem, X: Array, neurons: Neurons) -> _State:
     return _State(V, neurons.intercept, on, kink, F, value)
 
 
-def _null_space(rows: Array) -> Array:
+def null_space(rows: Array) -> Array:
     """Orthonormal basis (d, d - rank) of the directions orthogonal to the given rows."""
     if rows.shape[0] == 0:
         return np.eye(rows.shape[1])
@@ -185,7 +185,7 @@ def _kept_sides(
     released = state.kink & ~kink
     for _ in range(MOST_RETURNS):
         force = (X.T @ (on * push)).T - problem.beta * units
-        bases = [_null_space(X[kink[:, j]]) for j in alive]
+        bases = [null_space(X[kink[:, j]]) for j in alive]
         direction, db = _newton_direction(
             problem, X, S, state, on, alive, bases, force, sizes, damping
         )

@@ -10,6 +10,8 @@ import numpy as np
 from nogap._typing import Array
 from nogap.problem import Problem
 from nogap.pruning import merge_groups
+from nogap.rows import height
+from nogap.solvers.crease_newton import crease_newton
 from nogap.solvers.features import Features
 from nogap.solvers.kink_newton import kink_newton
 from nogap.solvers.neurons import Neurons, correlations, objective
@@ -25,6 +27,7 @@ SINGLE_PRECISION_ENTRIES = 5_000  # entries of X from which float32 descent is f
 MOST_RIVALS = 300
 NEWTON_UNKNOWNS = 1_000  # most unknowns of a dense Newton system worth solving
 NEWTON_ENTRIES = 20_000_000  # most entries of its matrix before it is squared
+MERGED_ENTRIES = 400_000_000  # most pre-activations whose masks are compared
 
 
 class Master(Protocol):
@@ -42,7 +45,7 @@ class FreeMaster:
 
     def __init__(self, problem: Problem, unit: Unit, slide_steps: int = SLIDE_STEPS) -> None:
         self.problem, self.unit, self.slide_steps = problem, unit, slide_steps
-        large = problem.rows.n * problem.rows.d >= SINGLE_PRECISION_ENTRIES
+        large = height(problem.rows) * problem.rows.d >= SINGLE_PRECISION_ENTRIES
         self.single = large and problem.fits_single_precision
         self.rivals: Neurons | None = None
 
@@ -71,18 +74,23 @@ class FreeMaster:
             before = objective(self.problem, self.unit, neurons)
             slid = slide(self.problem, self.unit, neurons, REFINE_STEPS, should_stop)
             neurons, V = self._best(neurons, V, slid)
-            if self._newton_pays(neurons):
+            if isinstance(self.unit, ReLU) and self._newton_pays(neurons, 0):
                 moved = kink_newton(self.problem, neurons, should_stop=should_stop)
+                neurons, V = self._best(neurons, V, moved)
+            width = neurons.outputs.shape[1]
+            both = width > 1 or not isinstance(self.unit, ReLU)
+            if both and self._newton_pays(neurons, width):
+                moved = crease_newton(self.problem, self.unit, neurons, should_stop=should_stop)
                 neurons, V = self._best(neurons, V, moved)
             after = objective(self.problem, self.unit, neurons)
             if should_stop() or before - after <= 1e-10 * abs(before):
                 break
         return neurons, V
 
-    def _newton_pays(self, neurons: Neurons) -> bool:
-        unknowns = neurons.count * self.problem.rows.d
-        small = unknowns <= NEWTON_UNKNOWNS and self.problem.rows.n * unknowns <= NEWTON_ENTRIES
-        return isinstance(self.unit, ReLU) and small
+    def _newton_pays(self, neurons: Neurons, width: int) -> bool:
+        unknowns = neurons.count * (self.problem.rows.d + width)
+        entries = height(self.problem.rows) * self.problem.n_outputs * unknowns
+        return unknowns <= NEWTON_UNKNOWNS and entries <= NEWTON_ENTRIES
 
     def _best(self, old: Neurons, V: Array, moved: Neurons) -> tuple[Neurons, Array]:
         """Merge and re-fit what was moved; keep the old neurons if that is not better."""
@@ -111,6 +119,8 @@ class FreeMaster:
         """Neurons of the same mask and output direction as one; never at a higher objective."""
         if neurons.count < 2 or not neurons.sizes.all():  # new neurons wait for their first sizes
             return neurons
+        if height(self.problem.rows) * neurons.count > MERGED_ENTRIES:  # masks so long differ
+            return neurons
         masks = [  # parts are whole bytes long
             np.packbits(
                 self.unit.mask(piece.rows.forward(neurons.directions.T), neurons.gate, part).T,
@@ -118,7 +128,8 @@ class FreeMaster:
             )
             for part, piece in self.problem.parts
         ]
-        groups = merge_groups(np.concatenate(masks, axis=1), neurons.outputs)
+        gates = np.ascontiguousarray(neurons.gate[:, None]).view(np.uint8)
+        groups = merge_groups(np.concatenate([gates, *masks], axis=1), neurons.outputs)
         if len(groups) == neurons.count:
             return neurons
         first = np.array([group[0] for group in groups])

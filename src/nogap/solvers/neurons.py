@@ -11,6 +11,7 @@ from nogap._typing import AnyArray, Array, IntArray
 from nogap.problem import Problem
 from nogap.units import Unit
 from nogap.units.activations import ALL
+from nogap.units.readout import moments, read
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,12 @@ class Neurons:
     Attributes
     ----------
     directions : array (m, d)
-    outputs : array (m, C)
+    outputs : array (m, q C)
+        q is 1 unless every patch has output weights of its own.
     sizes : array (m,)
     intercept : array (C,)
     gate : int array (m,)
-        Which fixed gate each neuron has; zeros for units without gates.
+        Which fixed gate or position each neuron has; zeros for units without either.
     """
 
     directions: Array
@@ -34,9 +36,9 @@ class Neurons:
     gate: IntArray
 
     @classmethod
-    def none(cls, problem: Problem) -> Neurons:
+    def none(cls, problem: Problem, readouts: int = 1) -> Neurons:
         """No neurons, and the best constant where an intercept is fitted."""
-        C = problem.n_outputs
+        C = problem.n_outputs * readouts
         b = problem.best_intercept(np.zeros_like(problem.Y))
         d = problem.rows.d
         return cls(np.zeros((0, d)), np.zeros((0, C)), np.zeros(0), b, np.zeros(0, dtype=np.intp))
@@ -69,14 +71,16 @@ class Neurons:
         return float(self.sizes.sum())
 
     def features(self, problem: Problem, unit: Unit, part: slice = ALL) -> Array:
-        """Unit features act(X u_j), (k, m), of a problem that has these of the training rows."""
+        """Unit features (k q, m) of a problem that has these of the training rows."""
         Z = problem.rows.forward(self.directions.T)
         Z *= unit.mask(Z, self.gate, part)
-        return Z
+        return unit.pool(Z, problem.rows.n)
 
     def outputs_at(self, features: Array) -> Array:
-        """F (n, C) from the unit features (n, m)."""
-        F: Array = features @ (self.sizes[:, None] * self.outputs) + self.intercept
+        """F (n, C) from the unit features (n q, m)."""
+        q = self.outputs.shape[1] // self.intercept.size
+        n = features.shape[0] // q
+        F: Array = read(features, self.sizes[:, None] * self.outputs, n) + self.intercept
         return F
 
     def with_sizes(self, sizes: Array, intercept: Array) -> Neurons:
@@ -107,10 +111,11 @@ def with_best_outputs(
 ) -> Neurons:
     """New neurons of size 0 with the output directions that the dual point V (n, C) prefers."""
     k = directions.shape[0]
-    blank = Neurons(directions, np.zeros((k, problem.n_outputs)), np.zeros(k), like.intercept, gate)
+    width = problem.n_outputs * unit.readouts
+    blank = Neurons(directions, np.zeros((k, width)), np.zeros(k), like.intercept, gate)
     S = correlations(problem, unit, blank, V)
     norms = np.linalg.norm(S, axis=1, keepdims=True)
-    S = np.where(norms > 0, S / np.where(norms > 0, norms, 1.0), problem.n_outputs**-0.5)
+    S = np.where(norms > 0, S / np.where(norms > 0, norms, 1.0), width**-0.5)
     return replace(blank, outputs=S)
 
 
@@ -128,8 +133,8 @@ def outputs(problem: Problem, unit: Unit, neurons: Neurons) -> Array:
 
 
 def correlations(problem: Problem, unit: Unit, neurons: Neurons, V: Array) -> Array:
-    """``phi_j' V`` of each neuron's feature with a dual point V (n, C), (m, C)."""
-    total = np.zeros((neurons.count, V.shape[1]))
+    """``phi_j' V`` of each neuron's feature with a dual point V (n, C), (m, q C)."""
+    total = np.zeros((neurons.count, V.shape[1] * unit.readouts))
     for part, piece in problem.parts:
-        total += neurons.features(piece, unit, part).T @ V[part]
+        total += moments(neurons.features(piece, unit, part), V[part])
     return total

@@ -2,6 +2,8 @@
 
     min_{t >= 0, b}   L(sum_j t_j phi_j s_j' + b) + beta sum_j t_j
 
+(or what a neuron with weights for every patch gives in place of ``phi_j s_j'``).
+
 Newton steps on the loss, each a non-negative quadratic program solved exactly and damped where the
 quadratic model promises more than it keeps; one step suffices for the squared loss.
 """
@@ -13,12 +15,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from nogap._typing import Array
-from nogap.losses import Squared
+from nogap.losses import Loss, Squared
 from nogap.problem import Problem
 from nogap.solvers.features import Features
 from nogap.solvers.hinge_program import refit_sizes_hinge
 from nogap.solvers.neurons import Neurons
 from nogap.solvers.nonnegative import nonnegative_qp
+from nogap.units.readout import columns
 
 MAX_NEWTON_STEPS = 100
 LEAST_DAMPING, MOST_DAMPING = 1e-12, 1e6  # as a share of the curvature of the squared loss
@@ -30,28 +33,28 @@ def refit_sizes(problem: Problem, neurons: Neurons, features: Features) -> tuple
         return refit_sizes_hinge(problem, neurons, features.whole())
     C = problem.n_outputs
     n_free = C if problem.fit_intercept else 0
-    atoms = np.concatenate([neurons.outputs, np.eye(C)[:n_free]])  # (m + C, C)
     t = np.concatenate([neurons.sizes, neurons.intercept[:n_free]])
     free = np.arange(t.size) >= neurons.count
     price = np.where(free, 0.0, problem.beta)
-    columns = _Columns(problem, features, atoms, n_free)
-    floor = columns.squares()  # the Hessian's diagonal at curvature 1 in every sample
+    kind = _RankOne if neurons.outputs.shape[1] == C else _General
+    atoms = kind(problem, features, neurons.outputs, n_free)
+    floor = atoms.squares()  # the Hessian's diagonal at curvature 1 in every sample
 
     def value_at(t: Array, F: Array) -> float:
         return problem.loss_value(F) + float(price @ t)
 
-    F = columns.outputs(t)
+    F = atoms.outputs(t)
     value = value_at(t, F)
     damping = 0.0
     for _ in range(MAX_NEWTON_STEPS):
-        slope = columns.moments(problem.dual_point(F)) - price
-        H = columns.hessian(F)
+        slope = atoms.moments(problem.dual_point(F)) - price
+        H = atoms.hessian(F)
         while True:
             damped = H + damping * np.diag(floor)
             with np.errstate(over="ignore", invalid="ignore"):  # a loss without curvature: damped
                 step = nonnegative_qp(damped, slope + damped @ t, t, free) - t
                 expected = float(slope @ step)
-                F_trial = columns.outputs(t + step)
+                F_trial = atoms.outputs(t + step)
                 decrease = value - value_at(t + step, F_trial)
             if decrease >= 0.25 * expected or expected <= 1e-13 * abs(value):
                 break
@@ -73,12 +76,13 @@ def _finished(problem: Problem, neurons: Neurons, t: Array, F: Array) -> tuple[N
     return neurons.with_sizes(t[: neurons.count], b), problem.dual_point(F)
 
 
-class _Columns:
+class _RankOne:
     """The atoms phi_j s_j' and the constants of the intercept, as sums over parts of the rows."""
 
-    def __init__(self, problem: Problem, features: Features, atoms: Array, n_free: int) -> None:
-        self.problem, self.features, self.atoms, self.n_free = problem, features, atoms, n_free
-        self.products = atoms @ atoms.T
+    def __init__(self, problem: Problem, features: Features, outputs: Array, n_free: int) -> None:
+        self.problem, self.features, self.n_free = problem, features, n_free
+        self.atoms = np.concatenate([outputs, np.eye(problem.n_outputs)[:n_free]])  # (m + C, C)
+        self.products = self.atoms @ self.atoms.T
 
     def _parts(self) -> Iterator[tuple[slice, Problem, Array]]:
         for part, piece, Phi in self.features:
@@ -116,8 +120,64 @@ class _Columns:
                 scale = w * loss.curvature(F[part], piece.Y)[:, :1]
                 H += Phi.T @ (scale * Phi) * self.products
                 continue
-            for j, atom in enumerate(self.atoms):
-                change = w * loss.hessian_product(F[part], piece.Y, Phi[:, j : j + 1] * atom)
-                H[:, j] += np.einsum("mc,mc->m", Phi.T @ change, self.atoms)
+            for root in _square_roots(loss, F[part], piece.Y, w):
+                scaled = Phi * (root @ self.atoms.T)
+                H += scaled.T @ scaled
+        symmetric: Array = 0.5 * (H + H.T)
+        return symmetric
+
+
+def _square_roots(loss: Loss, F: Array, Y: Array, w: Array) -> Iterator[Array]:
+    """Arrays (n, C), r of them, with the Hessian of sample i in the outputs ``sum_r r_i r_i'``."""
+    C = F.shape[1]
+    products = []
+    for c in range(C):
+        D = np.zeros_like(F)
+        D[:, c] = 1.0
+        products.append(w * loss.hessian_product(F, Y, D))
+    sizes, vectors = np.linalg.eigh(np.stack(products, axis=2))
+    roots = vectors * np.sqrt(np.maximum(sizes, 0.0))[:, None, :]
+    return (roots[:, :, r] for r in range(C) if np.any(roots[:, :, r]))
+
+
+class _General:
+    """Atoms of neurons with weights for every patch: any matrix (n, C) each."""
+
+    def __init__(self, problem: Problem, features: Features, outputs: Array, n_free: int) -> None:
+        self.problem, self.features, self.weights, self.n_free = problem, features, outputs, n_free
+
+    def _parts(self) -> Iterator[tuple[slice, Problem, Array]]:
+        constants = np.eye(self.problem.n_outputs)[None, :, : self.n_free]
+        for part, piece, Phi in self.features:
+            each = columns(Phi, self.weights, piece.rows.n)  # (n, C, m)
+            free = np.broadcast_to(constants, (each.shape[0], *constants.shape[1:]))
+            yield part, piece, np.concatenate([each, free], axis=2)
+
+    def outputs(self, t: Array) -> Array:
+        F = np.empty_like(self.problem.Y)
+        for part, _, each in self._parts():
+            F[part] = each @ t
+        return F
+
+    def moments(self, V: Array) -> Array:
+        total: Array = np.zeros(self.weights.shape[0] + self.n_free)
+        for part, _, each in self._parts():
+            total += np.tensordot(V[part], each, axes=2)
+        return total
+
+    def squares(self) -> Array:
+        total: Array = np.zeros(self.weights.shape[0] + self.n_free)
+        for _, piece, each in self._parts():
+            total += piece.weights @ np.einsum("ncm,ncm->nm", each, each)
+        return total
+
+    def hessian(self, F: Array) -> Array:
+        m = self.weights.shape[0] + self.n_free
+        H = np.zeros((m, m))
+        for part, piece, each in self._parts():
+            w = piece.weights[:, None]
+            for j in range(m):
+                change = w * self.problem.loss.hessian_product(F[part], piece.Y, each[:, :, j])
+                H[:, j] += np.tensordot(change, each, axes=2)
         symmetric: Array = 0.5 * (H + H.T)
         return symmetric

@@ -14,10 +14,12 @@ import numpy as np
 from nogap._typing import Array
 from nogap.losses import Hinge
 from nogap.problem import Problem
+from nogap.rows import height
 from nogap.solvers.lbfgs import minimise
 from nogap.solvers.neurons import Neurons
 from nogap.solvers.smoothing import SmoothedHinge
 from nogap.units import Unit
+from nogap.units.readout import moments, push, read
 
 SMOOTHING_WIDTH = 1e-2
 TINY = 1e-15  # weights below this are set to zero: denormal numbers slow a GEMM a hundredfold
@@ -39,6 +41,7 @@ def slide(
         problem = replace(problem, loss=SmoothedHinge(SMOOTHING_WIDTH))
     problem = problem.in_single_precision() if single else problem
     m, d, C = neurons.count, problem.rows.d, problem.n_outputs
+    width = C * unit.readouts
     objective = _WeightDecay(problem, unit, neurons)
     root = np.sqrt(neurons.sizes)[:, None]
     start = np.concatenate(
@@ -52,45 +55,49 @@ def slide(
         objective, start, max_iter, should_stop, relative_decrease=1e-6 if single else 1e-12
     )
     found = found.astype(np.float64)
-    U, A, b = found[: m * d].reshape(d, m).T, found[m * d : m * (d + C)].reshape(m, C), found[-C:]
-    return Neurons.from_factors(U, A, b, neurons.gate)
+    U, A = found[: m * d].reshape(d, m).T, found[m * d : m * (d + width)].reshape(m, width)
+    return Neurons.from_factors(U, A, found[-C:], neurons.gate)
 
 
 class _WeightDecay:
-    """Value and gradient at the vector (U (d, m), A (m, C), b (C,))."""
+    """Value and gradient at the vector (U (d, m), A (m, q C), b (C,))."""
 
     def __init__(self, problem: Problem, unit: Unit, neurons: Neurons) -> None:
         self.problem, self.unit, self.gate = problem, unit, neurons.gate
         self.m = neurons.count
         self.beta = problem.Y.dtype.type(problem.beta)
         # one array for all parts and all calls: fresh memory costs more than the products
-        most = max(piece.rows.n for _, piece in problem.parts)
+        most = max(height(piece.rows) for _, piece in problem.parts)
         self.workspace = np.empty((most, self.m), dtype=problem.Y.dtype)
 
     def __call__(self, x: Array) -> tuple[float, Array]:
-        problem, m, C = self.problem, self.m, self.problem.n_outputs
+        problem, unit, m, C = self.problem, self.unit, self.m, self.problem.n_outputs
         x[np.abs(x) < TINY] = 0.0
         U = x[: m * problem.rows.d].reshape(-1, m)
-        A = x[m * problem.rows.d : -C].reshape(m, C)
+        A = x[m * problem.rows.d : -C].reshape(m, -1)
+        single = A.shape[1] == 1
         gradient = np.zeros_like(x)
         for_U = gradient[: U.size].reshape(U.shape)
         for_A = gradient[U.size : -C].reshape(A.shape)
         weights = x[:-C].astype(np.float64)
         value = 0.5 * problem.beta * float(weights @ weights)
         for part, piece in problem.parts:
-            Z = piece.rows.forward(U, out=self.workspace[: piece.rows.n])
-            mask = self.unit.mask(Z, self.gate, part)
+            Z = piece.rows.forward(U, out=self.workspace[: height(piece.rows)])
+            mask = unit.mask(Z, self.gate, part)
             Z *= mask
-            F = Z @ A + x[-C:]
+            Phi = unit.pool(Z, piece.rows.n)
+            F = read(Phi, A, piece.rows.n) + x[-C:]
             V = piece.dual_point(F)
             value += piece.loss_value(F)
-            for_A -= Z.T @ V
+            for_A -= moments(Phi, V)
             # one column is scaled by A after the sum; Z has served, its memory takes the product
-            for_U -= piece.rows.adjoint(np.multiply(mask, V if C == 1 else V @ A.T, out=Z))
+            pushed = unit.spread(V if single else push(V, A), Z.shape[0])
+            for_U -= piece.rows.adjoint(np.multiply(mask, pushed, out=Z))
             if problem.fit_intercept:
                 gradient[-C:] -= V.sum(axis=0)
-        if C == 1:
+        if single:
             for_U *= A[:, 0]
+        for_U[...] = unit.restrict(for_U, self.gate)
         for_U += self.beta * U
         for_A += self.beta * A
         return value, gradient

@@ -1,5 +1,6 @@
-"""What one neuron computes from its pre-activation."""
+"""What one neuron computes from its pre-activations."""
 
 from nogap.units.activations import GatedReLU, Linear, ReLU, Unit, get_unit
+from nogap.units.convolution import Convolution
 
-__all__ = ["GatedReLU", "Linear", "ReLU", "Unit", "get_unit"]
+__all__ = ["Convolution", "GatedReLU", "Linear", "ReLU", "Unit", "get_unit"]

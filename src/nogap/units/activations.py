@@ -1,44 +1,104 @@
-"""Units with one pre-activation a neuron: ReLU, gated ReLU and linear.
+"""The contract of a unit, and the dense ones: ReLU, gated ReLU and linear.
 
-All three multiply the pre-activation by a 0/1 mask; they differ in where the mask comes from.
+Every unit multiplies its pre-activations by a 0/1 mask; they differ in where the mask comes from,
+and in what becomes of the pre-activations of a sample's patches, where it has several.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from nogap._typing import Array, ArrayLike, BoolArray, IntArray
-from nogap._validation import numbers
+from nogap._validation import check_matrix, numbers
+from nogap.rows import MemoryRows, Rows
 
 ALL = slice(None)  # of the training rows
 
 
 class Unit(ABC):
-    """A unit: the mask of a neuron's pre-activations on the training rows.
+    """A unit: what a neuron makes of its pre-activations on the training rows.
 
     Attributes
     ----------
     name : str
         The name in ``train(unit=...)``, and the ``activation`` of the network.
+    tied : bool
+        Whether the hidden weights of all neurons see the same figures of a sample.
     """
 
     name: ClassVar[str]
+    tied: bool = True
 
     @abstractmethod
     def mask(self, Z: Array, gate: IntArray, part: slice = ALL) -> BoolArray:
-        """Where the pre-activations Z (k, m) of a part of the rows pass.
+        """Where the pre-activations Z (k K, m) of a part of the samples pass.
 
-        ``gate`` (m,) numbers fixed gates.
+        ``gate`` (m,) numbers fixed gates, or the position of a filter that is tied to one.
         """
+
+    def for_data(self, X: Any, hidden_bias: bool) -> Unit:
+        """The unit for samples such as those of X; itself where all samples are alike to it."""
+        return self
+
+    def rows(self, X: Any, hidden_bias: bool) -> Rows:
+        """The checked data as rows."""
+        return MemoryRows(check_matrix(X), hidden_bias=hidden_bias)
+
+    @property
+    def sums_relus(self) -> bool:
+        """Whether features are ``relu`` of every pre-activation, or sums of those."""
+        return False
+
+    @property
+    def readouts(self) -> int:
+        """Figures q of a neuron's feature a sample, each with output weights of its own."""
+        return 1
+
+    def pool(self, Z: Array, n: int) -> Array:
+        """Features (n q, m) from the masked pre-activations Z (n K, m) of n samples."""
+        return Z
+
+    def spread(self, G: Array, height: int) -> Array:
+        """The adjoint of :meth:`pool`: (height, m) from (n q, m)."""
+        return G
+
+    def creases(self, X: Array, z: Array, near: Array) -> Array:
+        """Linear forms (k, d) whose zeros are kinks of the feature that come near to a direction.
+
+        X (n K, d) has the pre-activations z (n K,); those within ``near`` (n K,) count as zero.
+        """
+        rows: Array = X[(np.abs(z) <= near) & np.any(X != 0, axis=1) & self.sums_relus]
+        return rows
+
+    def arrangement(self, X: Array) -> Array:
+        """All linear forms (R, d) whose zeros can be kinks of a feature on the rows X (n K, d)."""
+        return X if self.sums_relus else X[:0]
+
+    def masks_of(self, patterns: BoolArray, height: int) -> BoolArray:
+        """Masks (P, height) of the cells that have these patterns (P, R) on the arrangement."""
+        return patterns if self.sums_relus else np.ones((len(patterns), height), dtype=bool)
+
+    def restrict(self, U: Array, gate: IntArray) -> Array:
+        """Hidden weights U (d, m) without what lies outside their neuron's support."""
+        return U
+
+    def draw_gates(self, rng: np.random.Generator, count: int) -> IntArray:
+        """Gates (count,) for random neurons."""
+        return np.zeros(count, dtype=np.intp)
+
+    def gates_of(self, directions: Array) -> IntArray:
+        """Gates (m,) of hidden directions (m, d) that do not come with theirs."""
+        return np.zeros(directions.shape[0], dtype=np.intp)
 
 
 class ReLU(Unit):
     """``relu(x' u)``."""
 
     name = "relu"
+    sums_relus = True
 
     def mask(self, Z: Array, gate: IntArray, part: slice = ALL) -> BoolArray:
         return Z > 0

@@ -1,0 +1,81 @@
+"""Exact oracles of convolutions with one output, from those of dense layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from nogap._typing import Array
+from nogap.certificate import Correlation
+from nogap.oracles.base import Candidates, Oracle, distinct, never
+from nogap.units import Convolution
+
+
+class StackedOracle:
+    """Sum and average pooling: a dense layer on all patches, each with its sample's share of V.
+
+    Parameters
+    ----------
+    inner : Oracle
+        Of a dense layer whose rows are the patches, sample by sample.
+    unit : Convolution
+    n_patches : int
+        Of all samples together.
+    """
+
+    cut_short = False
+
+    def __init__(self, inner: Oracle, unit: Convolution, n_patches: int) -> None:
+        self.inner, self.unit, self.n_patches = inner, unit, n_patches
+        self.complete = inner.complete
+        self.should_stop: Callable[[], bool] = never
+
+    def price(
+        self, V: Array, count: int, starts: Array | None = None
+    ) -> tuple[Candidates, Correlation]:
+        """What the dense layer's oracle says."""
+        self.inner.should_stop = self.should_stop
+        return self.inner.price(self.unit.spread(V, self.n_patches), count, starts)
+
+
+class UntiedOracle:
+    """Untied filters: the largest of the correlations of K dense layers, one for each position.
+
+    Parameters
+    ----------
+    inner : sequence of Oracle
+        Of a dense layer on the figures that position k sees.
+    unit : Convolution
+    """
+
+    cut_short = False
+
+    def __init__(self, inner: Sequence[Oracle], unit: Convolution) -> None:
+        self.inner, self.unit = list(inner), unit
+        self.complete = all(oracle.complete for oracle in inner)
+        self.should_stop: Callable[[], bool] = never
+
+    def price(
+        self, V: Array, count: int, starts: Array | None = None
+    ) -> tuple[Candidates, Correlation]:
+        """The best of every position, and the largest correlation."""
+        parts, correlations = [], []
+        for k, (oracle, support) in enumerate(zip(self.inner, self.unit.supports, strict=True)):
+            oracle.should_stop = self.should_stop
+            found, correlation = oracle.price(V, count)
+            directions = np.zeros((found.values.size, support.size))
+            directions[:, support] = found.directions
+            gate = np.full(found.values.size, k, dtype=np.intp)
+            parts.append(Candidates(directions, found.values, gate))
+            correlations.append(correlation)
+        together = Candidates(
+            np.concatenate([part.directions for part in parts]),
+            np.concatenate([part.values for part in parts]),
+            np.concatenate([part.gate for part in parts]),
+        )
+        weakest = next(
+            (k for k in ("search", "bound") if any(c.kind == k for c in correlations)), "exact"
+        )
+        largest = max(correlation.value for correlation in correlations)
+        return distinct(together, count), Correlation(largest, weakest)  # type: ignore[arg-type]

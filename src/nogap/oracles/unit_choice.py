@@ -1,0 +1,78 @@
+"""Which oracle settles the dual correlation of a unit, and whether that is cheap."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nogap.oracles.base import Oracle
+from nogap.oracles.choice import exact_is_cheap, exact_oracle
+from nogap.oracles.faces import CHEAP_WORK, FaceOracle, face_count
+from nogap.oracles.positions import StackedOracle, UntiedOracle
+from nogap.oracles.singular import SingularOracle
+from nogap.rows import MemoryRows, Rows, height
+from nogap.units import Convolution, ReLU, Unit
+
+LARGEST_LIST = 5_000_000  # figures of all patches that an exact oracle may hold at once
+
+
+def exact_oracle_of(rows: Rows, unit: Unit, n_outputs: int, precision: float = 1e-10) -> Oracle:
+    """The oracle that settles q(V) for a ReLU unit or a convolution.
+
+    Raises
+    ------
+    ValueError
+        Too many patterns or faces; the sentence says how many.
+    """
+    if isinstance(unit, Convolution) and unit.activation == "linear":
+        return SingularOracle(rows, unit)
+    if not isinstance(unit, Convolution):
+        return exact_oracle(rows, precision) if n_outputs == 1 else FaceOracle(rows, unit)
+    if height(rows) * rows.d > LARGEST_LIST:
+        raise ValueError(
+            f"{height(rows):,} patches of {rows.d} figures are too many to list their patterns; "
+            "use patterns='adaptive'"
+        )
+    if not unit.tied:
+        X = rows.take(np.arange(rows.n))
+        parts = [MemoryRows(X[:, support]) for support in unit.supports]
+        return UntiedOracle(
+            [exact_oracle_of(part, ReLU(), n_outputs, precision) for part in parts], unit
+        )
+    if _stacks(unit, n_outputs):
+        stacked = MemoryRows(rows.take(np.arange(rows.n)))
+        return StackedOracle(exact_oracle(stacked, precision), unit, height(rows))
+    return FaceOracle(rows, unit)
+
+
+def exact_is_cheap_for(rows: Rows, unit: Unit, n_outputs: int) -> bool:
+    """Whether :func:`exact_oracle_of` takes about a second or less."""
+    if isinstance(unit, Convolution) and unit.activation == "linear":
+        return True
+    rank, n_rows = min(height(rows), rows.d), height(rows)
+    if not isinstance(unit, Convolution):
+        return exact_is_cheap(rows, 1) if n_outputs == 1 else _few_faces(n_rows, rank, n_rows)
+    if not unit.tied:
+        rank, K = int(unit.supports.sum(axis=1).max()), len(unit.supports)
+        if n_outputs > 1:
+            return _few_faces(rows.n, rank, K * rows.n)
+        return exact_is_cheap(_Shape(K * rows.n, rank), 1)
+    if _stacks(unit, n_outputs):
+        return exact_is_cheap(_Shape(n_rows, rank), 1)
+    pairs = rows.n_positions * (rows.n_positions - 1) // 2 if unit.pooling == "max" else 0
+    return _few_faces(n_rows + rows.n * pairs, rank, n_rows)
+
+
+def _few_faces(n_lines: int, rank: int, n_rows: int) -> bool:
+    return rank <= 3 and face_count(n_lines, rank) * n_rows <= CHEAP_WORK
+
+
+def _stacks(unit: Convolution, n_outputs: int) -> bool:
+    """Whether the correlation is that of a dense layer with one output on all patches."""
+    return n_outputs == 1 and unit.pooling in ("sum", "average")
+
+
+class _Shape(MemoryRows):
+    """Rows of which only the shape is known."""
+
+    def __init__(self, n: int, d: int) -> None:
+        self.n, self.d = n, d

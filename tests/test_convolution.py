@@ -1,0 +1,389 @@
+"""Convolutions: published optima, an independent judge by a sweep over all filters, PyTorch, files."""
+
+from __future__ import annotations
+
+import cvxpy as cp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.optimize import minimize
+from scipy.sparse import csr_array
+from tests.reference import patterns_by_rays, solve
+
+import nogap
+from nogap import (
+    ConvolutionalNetwork,
+    Status,
+    certify,
+    circular_linear,
+    circular_three_layer,
+    train,
+)
+from nogap.units import Convolution
+
+
+def published():
+    """The specification's recipe: patches (n, K, h) and targets, then two more data sets."""
+    g = np.random.default_rng(0)
+    patches, y = g.standard_normal((3, 6, 2)).transpose(1, 0, 2), g.standard_normal(6)
+    linear = g.standard_normal((6, 5)), g.standard_normal(6)
+    three_layer = g.standard_normal((6, 3)), g.standard_normal(6)
+    return (patches, y), linear, three_layer
+
+
+POOLINGS = [("sum", True), ("average", True), ("max", True), (None, True), (None, False)]
+OPTIMA = {  # of the published patches; the last two are judged by the sweep below alone
+    ("sum", True): (0.2, 1.129618968),
+    ("average", True): (0.2 / 3, 1.129618968),
+    ("max", True): (0.2, 1.459747352),
+    (None, True): (0.2, None),
+    (None, False): (0.2, None),
+}
+
+
+def feature(patches, u, pooling):
+    """What a filter gives on patches (n, K, h), written down anew: (n, figures)."""
+    Z = np.maximum(patches @ u, 0.0)
+    if pooling is None:
+        return Z
+    return {"sum": Z.sum(1), "average": Z.mean(1), "max": Z.max(1)}[pooling][:, None]
+
+
+def correlation_by_sweep(patches, v, pooling, tied):
+    """max over unit filters in the plane of the correlation with v: all kinks, and a fine grid."""
+    rows = patches.reshape(-1, 2)
+    if pooling == "max":
+        K = patches.shape[1]
+        pairs = [patches[:, k] - patches[:, j] for k in range(K) for j in range(k)]
+        rows = np.concatenate([rows, *pairs])
+    kinks = np.concatenate([np.column_stack([-rows[:, 1], rows[:, 0]])] * 2)
+    kinks[: len(rows)] *= -1
+    angles = np.linspace(0, 2 * np.pi, 60_000)
+    U = np.concatenate([kinks, np.column_stack([np.cos(angles), np.sin(angles)])])
+    U = U[np.linalg.norm(U, axis=1) > 0]
+    U /= np.linalg.norm(U, axis=1, keepdims=True)
+    Z = np.maximum(np.einsum("nkh,mh->mnk", patches, U), 0.0)
+    if pooling is None:
+        each = np.einsum("mnk,n->mk", Z, v)
+        return np.max(np.linalg.norm(each, axis=1) if tied else np.abs(each).max(axis=1))
+    pooled = {"sum": Z.sum(2), "average": Z.mean(2), "max": Z.max(2)}[pooling]
+    return np.max(np.abs(pooled @ v))
+
+
+@pytest.mark.parametrize(("pooling", "tied"), POOLINGS)
+@pytest.mark.parametrize("seed", [None, 1])
+def test_exact_programs_of_small_filters(pooling, tied, seed):
+    patches, y = published()[0]
+    beta, optimum = OPTIMA[pooling, tied]
+    if seed is not None:
+        g = np.random.default_rng(seed)
+        patches, y, optimum = g.standard_normal((5, 3, 2)), g.standard_normal(5), None
+        patches[1] = patches[0][::-1]  # repeated patches, and one of zeros
+        patches[2, 0] = 0.0
+    unit = Convolution(pooling=pooling, tied=tied)
+    solution = train(patches, y, beta=beta, unit=unit, patterns="all", random_state=0)
+    assert solution.status is Status.OPTIMAL
+    assert solution.certificate.kind == "exact"
+    assert solution.certificate.relative_gap <= 1e-6
+    if optimum is not None:
+        assert_allclose(solution.objective, optimum, rtol=1e-6)
+
+    # the network's own objective, from its weights alone
+    network = solution.network
+    U, A = network.hidden_weights, network.output_weights
+    f = sum(feature(patches, u, pooling) @ a for u, a in zip(U, A, strict=True))
+    penalty = np.linalg.norm(U, axis=1) @ np.linalg.norm(A, axis=1)
+    assert_allclose(0.5 * np.sum((y - f) ** 2) + beta * penalty, solution.objective, rtol=1e-10)
+
+    # the lower bound, from the residual and a sweep over all filters
+    v = y - f
+    q = correlation_by_sweep(patches, v, pooling, tied)
+    t = min(beta / q, v @ y / (v @ v))
+    below = t * v @ y - 0.5 * t**2 * v @ v
+    assert_allclose(below, solution.objective, rtol=1e-5)
+    assert solution.certificate.lower_bound <= solution.objective * (1 + 1e-12)
+    assert q <= solution.certificate.dual_correlation * (1 + 1e-9)
+
+    judged = certify(network, patches, y, beta=beta)
+    assert judged.kind == "exact"
+    assert_allclose(judged.lower_bound, solution.certificate.lower_bound, rtol=1e-6)
+
+
+def pooled_optimum(patches, y, beta):
+    """The program over all patterns of the patches with sum pooling, literally, by CVXPY."""
+    n, K, h = patches.shape
+    rows = patches.reshape(n * K, h)
+    blocks, cones, penalty, f = [], [], 0, 0
+    for D in patterns_by_rays(rows):
+        A = (D[:, None] * rows).reshape(n, K, h).sum(axis=1)
+        v, w = cp.Variable(h), cp.Variable(h)
+        cones += [((2.0 * D[:, None] - 1) * rows) @ z >= 0 for z in (v, w)]
+        f, penalty = f + A @ (v - w), penalty + cp.norm(v) + cp.norm(w)
+        blocks += [v, w]
+    return solve(0.5 * cp.sum_squares(f - y) + beta * penalty, cones)
+
+
+def test_sum_pooling_against_the_literal_program_with_three_weights_a_filter():
+    g = np.random.default_rng(5)
+    patches, y = g.standard_normal((4, 2, 3)), g.standard_normal(4)
+    solution = train(patches, y, beta=0.1, unit=Convolution(), patterns="all", random_state=0)
+    assert_allclose(solution.objective, pooled_optimum(patches, y, 0.1), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("pooling", "tied"), [("max", True), (None, True)])
+def test_no_descent_from_random_starts_goes_below(pooling, tied):
+    g = np.random.default_rng(3)
+    patches, y, beta, m = g.standard_normal((5, 3, 2)), g.standard_normal(5), 0.2, 6
+    q = 3 if pooling is None else 1
+    optimum = train(
+        patches, y, beta=beta, unit=Convolution(pooling=pooling), patterns="all", random_state=0
+    ).certificate.lower_bound
+
+    def value(x):
+        U, A = x[: 2 * m].reshape(m, 2), x[2 * m :].reshape(m, q)
+        f = sum(feature(patches, u, pooling) @ a for u, a in zip(U, A, strict=True))
+        return 0.5 * np.sum((y - f) ** 2) + 0.5 * beta * x @ x
+
+    starts = g.standard_normal((2, m * (2 + q)))
+    settings = {"maxiter": 60}
+    reached = [minimize(value, x, method="L-BFGS-B", options=settings).fun for x in starts]
+    assert min(reached) >= optimum - 1e-9
+    assert min(reached) <= 1.2 * optimum
+
+
+def test_the_two_programs_with_a_weight_for_each_patch_differ():
+    (patches, y), _, _ = published()
+    tied, untied = (
+        train(patches, y, beta=0.2, unit=Convolution(pooling=None, tied=tied), patterns="all")
+        for tied in (True, False)
+    )
+    assert 0.78 <= tied.objective / untied.objective <= 0.97
+
+
+# ---------------------------------------------------------------- linear and circular
+
+
+def nuclear_optimum(patches, y, beta):
+    _, K, h = patches.shape
+    Z = cp.Variable((h, K))
+    f = sum(patches[:, k] @ Z[:, k] for k in range(K))
+    return solve(0.5 * cp.sum_squares(f - y) + beta * cp.normNuc(Z), [])
+
+
+def circular_patches(X, size):
+    return np.stack([np.roll(X, -k, axis=1)[:, :size] for k in range(X.shape[1])], axis=1)
+
+
+def test_linear_convolution_is_a_nuclear_norm():
+    (patches, y), _, _ = published()
+    unit = Convolution(pooling=None, activation="linear")
+    solution = train(patches, y, beta=0.2, unit=unit)
+    assert_allclose(solution.objective, 0.855494340, rtol=1e-6)
+    assert_allclose(solution.objective, nuclear_optimum(patches, y, 0.2), rtol=1e-6)
+    assert solution.certificate.kind == "exact"
+
+
+def test_full_circular_convolution_is_an_l1_norm_of_frequencies():
+    _, (X, y), _ = published()
+    solution = circular_linear(X, y, beta=0.2)
+    assert_allclose(solution.objective, 0.457611111, rtol=1e-6)
+    assert solution.network.n_neurons == 1
+    assert solution.certificate.relative_gap <= 1e-8
+    assert_allclose(nuclear_optimum(circular_patches(X, 5), y, 0.2), solution.objective, rtol=1e-7)
+    assert_allclose(solution.network.objective(X, y, beta=0.2), solution.objective, rtol=1e-12)
+    assert certify(solution.network, X, y, beta=0.2).relative_gap <= 1e-7
+
+
+def test_shorter_circular_filters_have_the_nuclear_norm():
+    _, (X, y), _ = published()
+    with pytest.raises(ValueError, match="nuclear norm: train"):
+        circular_linear(X, y, beta=0.2, filter_size=2)
+    unit = Convolution(2, padding="circular", pooling=None, activation="linear")
+    solution = train(X, y, beta=0.2, unit=unit)
+    assert_allclose(solution.objective, nuclear_optimum(circular_patches(X, 2), y, 0.2), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("norm", "optimum"), [("vector", 1.023925673), ("matrix", 1.429552507)])
+def test_circular_three_layers(norm, optimum, tmp_path):
+    torch = pytest.importorskip("torch")
+    _, _, (X, y) = published()
+    solution = circular_three_layer(X, y, beta=0.2, filter_norm=norm)
+    network = solution.network
+    assert_allclose(solution.objective, optimum, rtol=1e-6)
+    assert solution.certificate.kind == "exact"
+    assert solution.certificate.relative_gap <= 1e-7
+    # the objective from the three layers' weights, with explicit circulant matrices
+    d = X.shape[1]
+    f = 0.0
+    for u, w, a in zip(
+        network.filters, network.hidden_weights, network.output_weights, strict=True
+    ):
+        C = u[(np.arange(d)[:, None] - np.arange(d)) % d]
+        assert (np.linalg.norm(u) if norm == "vector" else np.linalg.norm(C)) <= 1 + 1e-12
+        f = f + a * np.maximum(X @ C @ w, 0.0)
+    decay = np.sum(network.hidden_weights**2) + np.sum(network.output_weights**2)
+    assert_allclose(0.5 * np.sum((f - y) ** 2) + 0.1 * decay, solution.objective, rtol=1e-9)
+    assert_allclose(network.to_torch()(torch.from_numpy(X)).detach()[:, 0], f, atol=1e-12)
+    judged = certify(network, X, y, beta=0.2)
+    assert_allclose(judged.lower_bound, solution.certificate.lower_bound, rtol=1e-8)
+    network.save(tmp_path / "net")
+    assert_allclose(nogap.CircularNetwork.load(tmp_path / "net").predict(X), f)
+
+
+# ---------------------------------------------------------------- real shapes
+
+
+SHAPES = [((9,), 3), ((6, 5), (3, 2)), ((6, 5, 3), 2), ((4, 3), None)]
+
+
+@pytest.mark.parametrize(("shape", "size"), SHAPES)
+@pytest.mark.parametrize(("pooling", "tied"), POOLINGS)
+def test_networks_in_pytorch_in_files_and_pruned(shape, size, pooling, tied, tmp_path):
+    torch = pytest.importorskip("torch")
+    g = np.random.default_rng(0)
+    X = g.standard_normal((12, *shape))
+    geometries = (
+        [{}] if size is None else [{}, {"stride": 2, "padding": 1}, {"padding": "circular"}]
+    )
+    for more in geometries:
+        unit = Convolution(size, pooling=pooling, **more).for_samples(shape, False)
+        h, q = unit.geometry.n_weights, unit.readouts
+        for m, bias in ((30, g.standard_normal(30)), (2, None), (0, None)):
+            network = ConvolutionalNetwork(
+                g.standard_normal((m, h)), g.standard_normal((m, 2 * q)), unit, shape, bias, [1, -1]
+            )
+            F = network.predict(X)
+            assert_allclose(network.to_torch()(torch.from_numpy(X)).detach(), F, atol=1e-10)
+            network.save(tmp_path / "net")
+            assert_allclose(ConvolutionalNetwork.load(tmp_path / "net").predict(X), F)
+            pruned = network.prune(X)
+            assert pruned.n_neurons <= min(m, 24)
+            assert pruned.penalty() <= network.penalty() * (1 + 1e-9)
+            assert_allclose(pruned.predict(X), F, atol=1e-8)
+
+
+@pytest.mark.parametrize(("pooling", "tied"), POOLINGS)
+def test_training_on_images_with_everything(pooling, tied):
+    torch = pytest.importorskip("torch")
+    g = np.random.default_rng(0)
+    X, Y = g.standard_normal((8, 4, 4)), g.standard_normal((8, 2))
+    unit = Convolution(3, stride=2, padding=1, pooling=pooling, tied=tied)
+    beta = 0.7 * nogap.beta_max(X, Y, unit=unit, hidden_bias=True, fit_intercept=True)
+    options = {"beta": beta, "hidden_bias": True, "fit_intercept": True}
+    solution = train(X, Y, unit=unit, random_state=0, tol=0.03, **options)
+    network, F = solution.network, solution.network.predict(X)
+    assert network.n_neurons > 0
+    assert solution.status is Status.SEARCH_OPTIMAL
+    assert_allclose(network.to_torch()(torch.from_numpy(X)).detach(), F, atol=1e-10)
+    assert_allclose(network.objective(X, Y, beta=beta), solution.objective, rtol=1e-12)
+    judged = certify(network, X, Y, max_time=0.5, **options)
+    assert judged.kind == "search"
+    assert judged.relative_gap <= 0.04
+
+
+def test_blocks_of_patches_give_the_same_network(monkeypatch):
+    g = np.random.default_rng(0)
+    X, y = g.standard_normal((12, 5, 5)), g.standard_normal(12)
+    found = []
+    for rows, kept in ((8192, 8_000_000), (100, 0)):
+        monkeypatch.setattr("nogap.rows.patches.PATCH_ROWS", rows)
+        monkeypatch.setattr("nogap.rows.patches.KEPT_ENTRIES", kept)
+        unit = Convolution(3, pooling="max")
+        found.append(train(X, y, beta=3.0, unit=unit, random_state=0, tol=0.02))
+    assert found[0].network.n_neurons > 0
+    assert_allclose(found[0].objective, found[1].objective, rtol=2e-2)
+    F = found[0].network.predict(X)
+    monkeypatch.undo()
+    assert_allclose(found[0].network.predict(X), F, rtol=1e-12)
+
+
+def test_patches_are_never_all_in_memory():
+    from nogap.rows import PatchRows
+    from nogap.units import get_unit
+
+    X = np.zeros((400, 32, 32), dtype=np.float32)
+    rows = get_unit(Convolution(7)).for_data(X, False).rows(X, False)
+    assert isinstance(rows, PatchRows)
+    for _, part in rows.parts:
+        part.forward(np.ones((49, 2)))
+    held = sum(block.size for block in rows.kept._blocks.values())
+    assert held <= 8192 * 49 < rows.n * rows.n_positions * 49 / 25
+
+
+@pytest.mark.parametrize(
+    ("loss", "pooling"),
+    [
+        ("logistic", "sum"),
+        ("squared_hinge", None),
+        ("huber", "max"),
+        ("hinge", "sum"),
+        ("multinomial", None),
+    ],
+)
+def test_every_loss(loss, pooling):
+    g = np.random.default_rng(0)
+    X = g.standard_normal((8, 2, 2))
+    y = np.arange(8) % 3 if loss == "multinomial" else g.choice([-1.0, 1.0], 8)
+    unit = Convolution(pooling=pooling)
+    solution = train(X, y, beta=0.3, loss=loss, unit=unit, patterns="all", random_state=0)
+    assert solution.network.n_neurons > 0
+    assert solution.certificate.kind == "exact"
+    assert solution.certificate.relative_gap <= 1e-5
+
+
+def test_warm_starts_and_weights():
+    g = np.random.default_rng(0)
+    X, y, w = g.standard_normal((12, 6)), g.standard_normal(12), g.uniform(0.5, 2, 12)
+    for tied in (True, False):
+        unit = Convolution(3, pooling=None, tied=tied)
+        options = {"beta": 1.0, "unit": unit, "sample_weight": w, "random_state": 0, "tol": 0.02}
+        first = train(X, y, **options)
+        again = train(X, y, warm_start=first, **options)
+        assert again.objective <= first.objective * (1 + 1e-9)
+        assert_allclose(
+            first.network.objective(X, y, beta=1.0, sample_weight=w), first.objective, rtol=1e-10
+        )
+
+
+# ---------------------------------------------------------------- refusals
+
+REFUSED = [
+    (lambda X, y: train(X, y, beta=1, unit=Convolution(9)), "larger than the samples"),
+    (lambda X, y: train(X, y, beta=1, unit=Convolution((2, 2, 2))), "a pair of them"),
+    (lambda X, y: train(X[:, 0, 0], y, beta=1, unit=Convolution(2)), "signals"),
+    (lambda X, y: train(X[:, 0], y, beta=1, unit=Convolution((2, 2))), "samples are signals"),
+    (lambda X, y: train(X[:, 0], y, beta=1, unit=Convolution()), "ready patches"),
+    (lambda X, y: train(X, y, beta=1, unit=Convolution(2, padding=2)), "zeros alone"),
+    (lambda X, y: Convolution(2, pooling="sum", tied=False), "pooling=None with tied=False"),
+    (lambda X, y: Convolution(2, pooling="max", activation="linear"), "max pooling of linear"),
+    (lambda X, y: Convolution(2, stride=0), "stride"),
+    (lambda X, y: train(csr_array(X[:, 0]), y, beta=1, unit=Convolution(2)), "toarray"),
+    (lambda X, y: Convolution(2, padding=-1), "padding"),
+    (lambda X, y: Convolution(2, pooling="mean"), "unknown pooling"),
+    (lambda X, y: Convolution(padding=1), "pass filter_size"),
+    (lambda X, y: train(X, y, beta=1, unit=Convolution(2), patterns=5), "patterns='adaptive'"),
+    (
+        lambda X, y: train(X, y, beta=1, unit=Convolution(5, pooling=None), patterns="all"),
+        r"distinct kinks in 25 dimensions has up to [\d,]+ faces",
+    ),
+    (lambda X, y: circular_three_layer(X[:, 0], y, beta=1, filter_norm="l2"), "filter_norm"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(REFUSED)))
+def test_bad_input(number):
+    call, message = REFUSED[number]
+    g = np.random.default_rng(0)
+    with pytest.raises(ValueError, match=message):
+        call(g.standard_normal((20, 6, 6)), g.standard_normal(20))
+
+
+def test_images_that_hold_nan_or_do_not_fit_the_network():
+    g = np.random.default_rng(0)
+    X, y = g.standard_normal((8, 5, 5)), g.standard_normal(8)
+    network = ConvolutionalNetwork(np.ones((1, 4)), [1.0], Convolution(2), (5, 5))
+    with pytest.raises(ValueError, match=r"shape \(5, 5\), got \(4, 5\)"):
+        network.predict(X[:, :4])
+    X[3, 2, 1] = np.nan
+    with pytest.raises(ValueError, match="nan in row 3"):
+        train(X, y, beta=1.0, unit=Convolution(2))
