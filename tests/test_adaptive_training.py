@@ -603,8 +603,11 @@ def test_large_data_and_several_outputs_say_search():
     assert several.certificate.kind == "search"
     assert nogap.beta_max(MIDDLE_X, MIDDLE_Y).kind == "search"
     assert nogap.beta_max(few, Y).kind == "search"
-    assert certify(solution.network, MIDDLE_X, MIDDLE_Y, beta=20.0).kind == "search"
-    assert certify(several.network, few, Y, beta=1.0).kind == "search"
+    for network, X, y, beta in (
+        (solution.network, MIDDLE_X, MIDDLE_Y, 20.0),
+        (several.network, few, Y, 1.0),
+    ):
+        assert certify(network, X, y, beta=beta, method="search").kind == "search"
 
 
 def test_a_blind_search_may_end_a_run_but_proves_nothing(monkeypatch):

@@ -268,10 +268,12 @@ def test_options_that_are_right():
 def test_wrong_options_of_certify_and_beta_max():
     for wrong in ("best", None, 3):
         refused(
-            lambda wrong=wrong: judge(method=wrong), "method must be 'auto', 'exact' or 'search'"
+            lambda wrong=wrong: judge(method=wrong),
+            "method must be 'auto', 'exact', 'bound' or 'search'",
         )
         refused(
-            lambda wrong=wrong: largest(method=wrong), "method must be 'auto', 'exact' or 'search'"
+            lambda wrong=wrong: largest(method=wrong),
+            "method must be 'auto', 'exact', 'bound' or 'search'",
         )
     for wrong in (-1, "seed", 1.5):
         refused(lambda wrong=wrong: judge(random_state=wrong), "random_state")

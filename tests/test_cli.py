@@ -233,13 +233,39 @@ def test_bad_input_to_predict(model, capsys):
 def test_bad_input_to_certify(model, capsys):
     cases = [
         (["model.nogap", "data.csv", "--target", "x"], "predicts the column 'y', not 'x'"),
-        (["net.onnx", "data.csv", "--target", "y"], "cannot be certified at the command line yet"),
+        (["net.onnx", "data.csv", "--target", "y"], "pass --alpha"),
+        (["net.onnx", "data.csv", "--target", "y", "--alpha", "1"], "there is no file net.onnx"),
+        (["data.pt", "data.csv", "--target", "y", "--alpha", "1"], "there is no file data.pt"),
         (["model.nogap", "data.csv", "--target", "y", "--alpha", "0"], "alpha must be a positive"),
         (["model.nogap", "no.csv", "--target", "y"], "no.csv: no such file"),
     ]
     for arguments, sentence in cases:
         assert run("certify", *arguments) == 2
         assert_one_sentence(capsys, sentence)
+
+
+def test_networks_from_elsewhere_are_certified(data, capsys):
+    torch = pytest.importorskip("torch")
+    x = np.array([row[0] for row in curve()])[:, None]
+    y = np.array([row[1] for row in curve()])
+    solution = nogap.train(x, y, beta=0.4, hidden_bias=True, fit_intercept=True, random_state=0)
+    solution.network.to_onnx("net.onnx")
+    torch.save(solution.network.to_torch().state_dict(), "net.pt")
+    for file in ("net.onnx", "net.pt"):
+        assert run("certify", file, "data.csv", "--target", "y", "--alpha", "0.01") == 0
+        shown = capsys.readouterr()
+        assert f"{file}: Network(1 inputs" in shown.err
+        assert "columns taken as they are" in shown.err
+        assert "kind exact" in " ".join(shown.out.split())
+    write_text("wide.csv", csv_text(["a", "b", "y"], [[1, 2, 3.5], [2, 3, 4.5]]))
+    assert run("certify", "net.onnx", "wide.csv", "--target", "y", "--alpha", "1") == 2
+    assert_one_sentence(capsys, "net.onnx takes 1 columns, wide.csv has 2 beside the target 'y'")
+    torch.save({"a": torch.zeros(3)}, "other.pt")
+    assert run("certify", "other.pt", "data.csv", "--target", "y", "--alpha", "1") == 2
+    assert_one_sentence(capsys, "must hold the weights of Linear-ReLU-Linear")
+    Path("broken.pt").write_bytes(b"no")
+    assert run("certify", "broken.pt", "data.csv", "--target", "y", "--alpha", "1") == 2
+    assert_one_sentence(capsys, "not a PyTorch state file")
 
 
 def test_demo_refuses_a_file_for_a_folder(data, capsys):

@@ -144,7 +144,7 @@ def rounded_up(percent: float) -> str:
     if not np.isfinite(percent) or percent <= 0:
         return f"{percent:g}"
     unit = 10.0 ** (math.floor(math.log10(percent)) - 1)
-    return f"{math.ceil(percent / unit * (1 - 1e-12)) * unit:.2g}"
+    return _shown(math.ceil(percent / unit * (1 - 1e-12)) * unit)
 
 
 def rounded_down(percent: float) -> str:
@@ -152,7 +152,12 @@ def rounded_down(percent: float) -> str:
     if not np.isfinite(percent) or percent <= 0:
         return f"{percent:g}"
     unit = 10.0 ** (math.floor(math.log10(percent)) - 1)
-    return f"{math.floor(percent / unit * (1 + 1e-12)) * unit:.2g}"
+    return _shown(math.floor(percent / unit * (1 + 1e-12)) * unit)
+
+
+def _shown(figure: float) -> str:
+    """Two digits, without an exponent where people write none."""
+    return f"{figure:.0f}" if 100 <= figure < 1e6 else f"{figure:.2g}"
 
 
 def certificate_from_dual(

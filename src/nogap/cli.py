@@ -12,11 +12,13 @@ from typing import Any, NoReturn
 
 from nogap import __version__
 from nogap.tabular import (
+    FOREIGN,
     FitOptions,
     FitResult,
     InputError,
     Quality,
     TabularModel,
+    certify_foreign,
     certify_table,
     fit_table,
     read_table,
@@ -164,12 +166,23 @@ def _add_certify(commands: Any) -> None:
         """
         nogap certify model.nogap houses.csv --target price
         nogap certify model.nogap houses.csv --target price --alpha 0.01 --max-time 60
+        nogap certify net.onnx houses.csv --target price --alpha 0.01
         """,
     )
-    parser.add_argument("model", metavar="MODEL", help="a model that nogap fit saved")
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a model that nogap fit saved; or a Linear-ReLU-Linear network in an ONNX file or a "
+        "PyTorch state file (.pt), whose inputs are the other columns as they are",
+    )
     parser.add_argument("data", metavar="DATA.csv", help="the rows to certify it on")
     parser.add_argument("--target", required=True, metavar="COLUMN", help="the column it predicts")
-    parser.add_argument("--alpha", type=float, metavar="A", help="another penalty than the model's")
+    parser.add_argument(
+        "--alpha",
+        type=float,
+        metavar="A",
+        help="another penalty than the model's (needed for other libraries' networks)",
+    )
     parser.add_argument("--max-time", type=float, metavar="SECONDS", help="time limit of the proof")
 
 
@@ -255,11 +268,17 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 
 def _certify(arguments: argparse.Namespace) -> int:
-    if arguments.model.endswith((".onnx", ".pt", ".pth")):
-        raise InputError(
-            f"{arguments.model}: networks from other libraries cannot be certified at the command "
-            "line yet; use nogap.certify in Python, or a model that nogap fit saved"
+    if arguments.model.endswith(FOREIGN):
+        certificate = certify_foreign(
+            arguments.model,
+            read_table(arguments.data),
+            arguments.target,
+            alpha=arguments.alpha,
+            max_time=arguments.max_time,
+            notify=_note,
         )
+        print(_wrap(str(certificate)))
+        return 0
     model = TabularModel.load(arguments.model)
     if arguments.target != model.target.name:
         raise InputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -142,6 +143,45 @@ def from_onnx(path: str | PathLike[str]) -> Network:
     if hidden.shape[1] != output.shape[0]:
         raise ValueError(f"{path}: the two linear layers do not fit together")
     return Network(hidden.T, output, hidden_bias, intercept)
+
+
+STATE_FILES = (".pt", ".pth")
+
+
+def from_state_file(path: str | PathLike[str]) -> Network:
+    """A file of ``torch.save(module.state_dict())`` of a Linear-ReLU-Linear module.
+
+    The file holds weights only, so that there is a ReLU between the two layers is taken on trust.
+
+    Raises
+    ------
+    ValueError
+        Not such a file: more is in it than two weight matrices that fit together and their biases.
+    """
+    torch = require("torch", "torch")
+    if not Path(path).is_file():
+        raise FileNotFoundError(path)
+    try:
+        state = torch.load(str(path), weights_only=True, map_location="cpu")
+    except Exception:  # unpickling errors of every kind; nothing was executed
+        raise ValueError(f"{path} is not a PyTorch state file, or it is damaged") from None
+    arrays = {}
+    if isinstance(state, dict) and all(hasattr(one, "numpy") for one in state.values()):
+        arrays = {str(name): one.double().numpy() for name, one in state.items()}
+    weights = [one for one in arrays.values() if one.ndim == 2]
+    biases = [one for one in arrays.values() if one.ndim == 1]
+    if len(weights) != 2 or len(weights) + len(biases) != len(arrays):
+        raise ValueError(f"{path} must hold the weights of Linear-ReLU-Linear, and nothing else")
+    hidden, output = weights
+    named = {one.shape[0]: one for one in biases}
+    sizes = {hidden.shape[0], output.shape[0]}
+    if hidden.shape[0] != output.shape[1] or not set(named) <= sizes or len(biases) > 2:
+        raise ValueError(f"{path}: the two linear layers do not fit together")
+    if hidden.shape[0] == output.shape[0] and len(biases) == 1:
+        raise ValueError(f"{path}: which layer its one bias belongs to cannot be told")
+    if len(biases) == 2:
+        return Network(hidden, output.T, biases[0], biases[1])
+    return Network(hidden, output.T, named.get(hidden.shape[0]), named.get(output.shape[0]))
 
 
 _PASSED_OVER = {"Identity", "Flatten", "Cast", "Dropout", "Constant"}

@@ -121,7 +121,7 @@ def _all_patterns(problem: Problem, unit: Unit, limits: Limits, rng: np.random.G
             return Plan(unit, [oracle], ConeMaster(problem, listed), limits, accepts_start=False)
     last_word = exact_oracle_of(problem.rows, unit, problem.n_outputs)
     if height(problem.rows) * problem.rows.d <= TINY and problem.loss.smooth:
-        return Plan(unit, [last_word], FreeMaster(problem, unit, SHORT_SLIDE), limits)
+        return _free(problem, unit, [last_word], limits, rng)
     oracles = _before(last_word, _searches(problem, unit, rng)[:1])
     return _free(problem, unit, oracles, limits, rng)
 

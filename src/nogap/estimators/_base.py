@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,7 +12,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
@@ -21,6 +19,7 @@ from nogap._typing import Array
 from nogap.certificate import Certificate
 from nogap.estimators._callbacks import CallbackSupportMixin, rounds_as_tasks
 from nogap.estimators._distinct import DistinctRows, distinct_rows
+from nogap.estimators._warnings import warn_not_converged
 from nogap.losses import Loss
 from nogap.network import Network
 from nogap.solution import Record, Solution, Status
@@ -240,11 +239,9 @@ class ReLUEstimator(CallbackSupportMixin, BaseEstimator):
 
 
 def _warn_not_converged(estimator: ReLUEstimator, solution: Solution) -> None:
-    warnings.warn(
+    warn_not_converged(
         f"{type(estimator).__name__} did not reach its tolerance. {solution.status.sentence} "
-        f"{solution.certificate}",
-        ConvergenceWarning,
-        stacklevel=4,  # the caller of fit
+        f"{solution.certificate}"
     )
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.utils import check_random_state, metadata_routing
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -19,6 +17,7 @@ from nogap.estimators._base import DEFAULT_SEED, ReLUEstimator, logger, progress
 from nogap.estimators._callbacks import with_callbacks
 from nogap.estimators._folds import Split, check_splits, splitter
 from nogap.estimators._selection import Rule, Selection, alpha_grid, select_alpha
+from nogap.estimators._warnings import warn_not_converged
 
 
 class AlphaByCrossValidation(ReLUEstimator):
@@ -145,11 +144,9 @@ class AlphaByCrossValidation(ReLUEstimator):
         self.alphas_ = selection.alphas
         self.cv_results_ = selection.results()
         if selection.interrupted:
-            warnings.warn(
+            warn_not_converged(
                 f"{type(self).__name__}: cross-validation was interrupted; alpha is the best of "
-                f"the {selection.alphas.size} largest that were tried.",
-                ConvergenceWarning,
-                stacklevel=3,  # the caller of fit
+                f"the {selection.alphas.size} largest that were tried."
             )
 
     # -- metadata ----------------------------------------------------------------------------

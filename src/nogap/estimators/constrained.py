@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
@@ -20,6 +18,7 @@ from nogap._validation import generator
 from nogap.deep_network import DeepNetwork
 from nogap.estimators._base import DEFAULT_SEED, progress
 from nogap.estimators._monotone import monotone_chains, monotone_signs
+from nogap.estimators._warnings import warn_not_converged
 from nogap.lifted import (
     AtRows,
     Bounds,
@@ -117,9 +116,7 @@ class _ConstrainedMLP(BaseEstimator):
 
 
 def _warn(estimator: _ConstrainedMLP, solution: LiftedSolution) -> None:
-    warnings.warn(
-        f"{type(estimator).__name__} did not converge. {solution}", ConvergenceWarning, stacklevel=4
-    )
+    warn_not_converged(f"{type(estimator).__name__} did not converge. {solution}")
 
 
 class ConstrainedMLPRegressor(RegressorMixin, _ConstrainedMLP):
