@@ -271,7 +271,7 @@ def test_distinct_rows_leaves_sparse_input_as_it_was():
 # -- inputs ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("container", [sp.csr_array, sp.csc_array, sp.csr_matrix, sp.csc_matrix])
+@pytest.mark.parametrize("container", [sp.csr_array, sp.csc_matrix])
 def test_sparse_equals_dense(regression, binary, container):
     X, y = regression
     X = np.where(np.abs(X) < 0.5, 0.0, X)

@@ -10,6 +10,7 @@ from nogap.rows import Rows
 
 CHEAP_PATTERNS = 20_000  # patterns of half the rows that are listed without being asked for
 FEW_PATTERNS = 12  # of half the rows
+SIGNS_HELP = 5  # dimensions from which signs help to settle the last digits
 CHEAP_ROWS = {1: 100_000, 2: 50_000, 3: 5_000, 4: 200, 5: 30}  # rows at which cones take a second
 
 
@@ -20,7 +21,7 @@ def exact_oracle(rows: Rows, precision: float = 1e-10) -> Oracle:
     """
     few = max_pattern_count((rows.n + 1) // 2, min(rows.n, rows.d)) <= FEW_PATTERNS
     if min(rows.n, rows.d) <= max(CHEAP_ROWS) and not few:
-        return BranchAndBound(rows, precision, signs=False)
+        return BranchAndBound(rows, precision, signs=min(rows.n, rows.d) >= SIGNS_HELP)
     return ExactOracle(rows, precision=precision)
 
 
