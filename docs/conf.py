@@ -23,7 +23,7 @@ myst_heading_anchors = 2
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings give the types in words
-autodoc_mock_imports = ["dask", "onnx", "skl2onnx", "torch"]  # extras the docs do not install
+autodoc_mock_imports = ["dask", "onnx", "skl2onnx"]  # extras the docs do not install
 numpydoc_show_class_members = False
 
 # The gallery runs examples/plot_*.py; NOGAP_GALLERY=0 shows them without running.
