@@ -151,6 +151,14 @@ def test_branch_and_bound_finds_what_enumeration_finds(oracle, group):
         assert found.best <= claim.value
 
 
+def test_a_side_on_which_no_row_pulls():
+    """Opposite rows leave a linear part on a side whose weights are all negative."""
+    X, v = np.array([[1.0, 2.0], [-1.0, -2.0], [0.5, -1.0]]), np.array([-1.0, -3.0, -0.5])
+    _, expected = ExactOracle(MemoryRows(X)).price(v[:, None], 1)
+    _, claim = SIGNS(MemoryRows(X)).price(v[:, None], 1)
+    assert claim.value == pytest.approx(expected.value, rel=1e-9)
+
+
 def test_a_bound_that_is_stopped_early_is_still_a_bound():
     rng = np.random.default_rng(3)
     X, v = rng.normal(size=(40, 5)), rng.normal(size=40)

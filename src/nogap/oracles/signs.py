@@ -68,6 +68,9 @@ class SignSearch:
     def _plant(self, threshold: float) -> None:
         self.bound = SpectralBound(self.side)
         root = self.bound.root()
+        if root.sign.size == 0:  # no row pulls: a leaf already
+            self.dropped = self._settle(np.zeros(0, dtype=bool))
+            return
         most = np.array([self.side.trivial_bound()])
         averages = 2.0 / (np.arange(ROOT_STEPS) + 4)
         self._bound(root, most, ROOT_STEPS, threshold, averages)
