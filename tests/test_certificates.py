@@ -780,6 +780,11 @@ def test_beta_max_by_hand_and_its_kind():
     assert empty.network.n_neurons == 0
 
 
+def test_beta_max_has_no_bound():
+    with pytest.raises(ValueError, match="beta_max has no method 'bound'"):
+        beta_max(np.eye(2), [1.0, 2.0], method="bound")
+
+
 def test_beta_max_survives_a_pickle():
     import pickle
 

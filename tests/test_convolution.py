@@ -227,7 +227,26 @@ def test_circular_three_layers(norm, optimum, tmp_path):
     judged = certify(network, X, y, beta=0.2)
     assert_allclose(judged.lower_bound, solution.certificate.lower_bound, rtol=1e-8)
     network.save(tmp_path / "net")
-    assert_allclose(nogap.CircularNetwork.load(tmp_path / "net").predict(X), f)
+    loaded = nogap.CircularNetwork.load(tmp_path / "net")
+    assert_allclose(loaded.predict(X), f)
+    assert loaded.filter_norm == norm
+
+
+def test_a_circular_network_is_judged_among_those_of_its_own_constraint():
+    """Short filters are allowed under either norm, so they do not tell which one was meant."""
+    _, _, (X, y) = published()
+    d = X.shape[1]
+    empty = nogap.CircularNetwork(np.zeros((1, d)), np.zeros((1, d)), [0.0])
+    best = circular_three_layer(X, y, beta=0.2)
+    assert certify(empty, X, y, beta=0.2).lower_bound <= best.objective
+    narrow = nogap.CircularNetwork(np.zeros((1, d)), np.zeros((1, d)), [0.0], "matrix")
+    assert certify(narrow, X, y, beta=0.2).lower_bound > best.objective * 1.01
+    long = nogap.CircularNetwork(np.eye(d)[:1], np.eye(d)[:1], [1.0], "matrix")
+    with pytest.raises(ValueError, match="filters must have norms of at most"):
+        certify(long, X, y, beta=0.2)
+    for other in ({"loss": "huber"}, {"fit_intercept": True}, {"hidden_bias": True}):
+        with pytest.raises(ValueError, match="certified for the squared loss"):
+            certify(empty, X, y, beta=0.2, **other)
 
 
 # ---------------------------------------------------------------- real shapes

@@ -122,6 +122,11 @@ def certify(
     'exact'
     """
     if isinstance(model, CircularNetwork):
+        if loss != "squared" or hidden_bias or fit_intercept or sample_weight is not None:
+            raise ValueError(
+                "circular networks are certified for the squared loss, without bias, intercept and "
+                "sample weights; leave those out"
+            )
         return certify_circular(model, X, y, beta=beta)
     method, rng = check_method(method), generator(random_state)
     limit = check_optional_positive(max_time, "max_time") or SECONDS

@@ -8,7 +8,8 @@ regularizers of CNN architectures*, ICLR 2021, section 4 and theorem 4.1.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,7 +17,12 @@ import scipy.sparse as sp
 from nogap._typing import Array, ArrayLike, BoolArray
 from nogap._validation import check_matrix, check_optional_count
 from nogap.certificate import Certificate, Correlation, about, certificate_from_dual
-from nogap.circular_network import CircularNetwork
+from nogap.circular_network import (
+    CircularNetwork,
+    FilterNorm,
+    check_filter_norm,
+    filter_radius,
+)
 from nogap.convolutional_network import ConvolutionalNetwork
 from nogap.formulation import formulate
 from nogap.network import Network
@@ -94,7 +100,7 @@ def circular_three_layer(
     y: ArrayLike,
     *,
     beta: float,
-    filter_norm: Literal["vector", "matrix"] = "vector",
+    filter_norm: FilterNorm = "vector",
 ) -> Solution:
     """Train a three-layer network: circular convolution, linear layer, ReLU, output.
 
@@ -136,8 +142,7 @@ def circular_three_layer(
     >>> solution.certificate.kind, solution.certificate.relative_gap < 1e-6
     ('exact', True)
     """
-    if filter_norm not in ("vector", "matrix"):
-        raise ValueError(f"filter_norm must be 'vector' or 'matrix', got {filter_norm!r}")
+    filter_norm = check_filter_norm(filter_norm)
     problem, M = _formulated(X, y, beta)
     d = M.shape[1]
     count = max_pattern_count(len(M), d)
@@ -147,29 +152,29 @@ def circular_three_layer(
             f"X has {count:,} activation patterns, more than the {MOST_UNKNOWNS // (2 * d + 2):,} "
             "that the program serves; use fewer signals or shorter ones"
         )
-    radius = 1.0 if filter_norm == "vector" else d**-0.5
-    weight = 1 / (d * radius)
+    weight = 1 / (d * filter_radius(filter_norm, d))
     patterns = enumerate_patterns(M)
     program = _FourierProgram(M, problem, np.repeat(patterns, 2, axis=0), weight, cones=True)
     V, correlation = program.solve()
-    network = CircularNetwork.of_effective_weights(program.blocks, program.signs, radius)
+    network = CircularNetwork.of_effective_weights(program.blocks, program.signs, filter_norm)
     return _solution(problem, network, network.penalty(), V, correlation, M)
 
 
 def certify_circular(
     network: CircularNetwork, X: ArrayLike, y: ArrayLike, *, beta: float
 ) -> Certificate:
-    """Certificate of a circular network, by the program for the norm that its filters keep to."""
+    """Certificate of a circular network among those with its ``filter_norm``."""
     norms = np.linalg.norm(network.filters, axis=1)
-    largest, d = float(norms.max(initial=0.0)), network.n_features_in
-    if largest > 1 + 1e-9:
+    largest = float(norms.max(initial=0.0))
+    radius = filter_radius(network.filter_norm, network.n_features_in)
+    if largest > radius * (1 + 1e-9):
         raise ValueError(
-            f"the filters must have norms of at most 1, the largest is {largest:.6g}; move the "
-            "scale to hidden_weights"
+            f"the filters must have norms of at most {radius:.6g} (filter_norm "
+            f"{network.filter_norm!r}), the largest is {largest:.6g}; move the scale to "
+            "hidden_weights"
         )
     problem, M = _formulated(X, y, beta)
-    matrix = d > 1 and largest <= d**-0.5 * (1 + 1e-9)
-    best = circular_three_layer(X, y, beta=beta, filter_norm="matrix" if matrix else "vector")
+    best = circular_three_layer(X, y, beta=beta, filter_norm=network.filter_norm)
     value = problem.loss_value(network.predict(M)[:, None]) + problem.beta * network.penalty()
     return about(best.certificate, value)
 
@@ -195,8 +200,11 @@ def _solution(
     F = network.predict(X)[:, None]
     value = problem.loss_value(F) + problem.beta * penalty
     certificate = certificate_from_dual(problem, value, V, correlation)
-    status = Status.OPTIMAL if certificate.relative_gap <= CLOSED else Status.STALLED
-    record = Record(0.0, value, certificate.lower_bound, correlation.kind, network.n_neurons)
+    closed = certificate.relative_gap <= CLOSED
+    if closed:  # every pattern is in the program, and what is attained meets the bound
+        certificate = replace(certificate, kind="exact")
+    status = Status.OPTIMAL if closed else Status.STALLED
+    record = Record(0.0, value, certificate.lower_bound, certificate.kind, network.n_neurons)
     return Solution(network, value, certificate, status, [record], 1)  # type: ignore[arg-type]
 
 
@@ -301,4 +309,4 @@ class _FourierProgram:
         largest = float(np.abs(g).max()) / (self.weight * d)
         figures = float(np.abs(drive).max() * np.linalg.norm(self.X, axis=1).sum())
         rounding = 32 * EPS * sum(self.X.shape) * figures / (self.weight * d**0.5)
-        return Correlation(largest + rounding, "exact")
+        return Correlation(largest + rounding, "exact" if multipliers is None else "bound")

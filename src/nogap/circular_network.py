@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -13,6 +13,20 @@ from nogap._validation import check_matrix, numbers
 from nogap.exports import require
 
 FORMAT = "nogap-circular-network"
+
+FilterNorm = Literal["vector", "matrix"]
+
+
+def check_filter_norm(filter_norm: Any) -> FilterNorm:
+    """The constraint of the filters, or a ValueError."""
+    if isinstance(filter_norm, str) and filter_norm in get_args(FilterNorm):
+        return filter_norm  # type: ignore[return-value]
+    raise ValueError(f"filter_norm must be 'vector' or 'matrix', got {filter_norm!r}")
+
+
+def filter_radius(filter_norm: FilterNorm, d: int) -> float:
+    """The largest ``||u||_2`` that the constraint allows a filter of length d."""
+    return 1.0 if filter_norm == "vector" else float(d**-0.5)
 
 
 class CircularNetwork:
@@ -26,11 +40,14 @@ class CircularNetwork:
         w_j.
     output_weights : array (m,)
         a_j.
+    filter_norm : {"vector", "matrix"}
+        What the filters keep to: ``||u_j||_2 <= 1`` or ``||C(u_j)||_F <= 1``, which is
+        ``||u_j||_2 <= 1 / sqrt(d)``. It says among which networks this one is judged.
 
     Raises
     ------
     ValueError
-        Shapes that differ, or weights that are not finite.
+        Shapes that differ, weights that are not finite, or another ``filter_norm``.
 
     Examples
     --------
@@ -40,8 +57,13 @@ class CircularNetwork:
     """
 
     def __init__(
-        self, filters: ArrayLike, hidden_weights: ArrayLike, output_weights: ArrayLike
+        self,
+        filters: ArrayLike,
+        hidden_weights: ArrayLike,
+        output_weights: ArrayLike,
+        filter_norm: FilterNorm = "vector",
     ) -> None:
+        self.filter_norm = check_filter_norm(filter_norm)
         self.filters = numbers(filters, "filters").copy()
         self.hidden_weights = numbers(hidden_weights, "hidden_weights").copy()
         self.output_weights = numbers(output_weights, "output_weights").copy()
@@ -55,8 +77,11 @@ class CircularNetwork:
             raise ValueError("the weights hold NaN or infinite values")
 
     @classmethod
-    def of_effective_weights(cls, V: Array, signs: Array, radius: float) -> CircularNetwork:
-        """Balanced weights with ``C(u_j) w_j |a_j| = v_j`` and filters of norm ``radius``."""
+    def of_effective_weights(
+        cls, V: Array, signs: Array, filter_norm: FilterNorm
+    ) -> CircularNetwork:
+        """Balanced weights with ``C(u_j) w_j |a_j| = v_j`` and filters as long as they may be."""
+        radius = filter_radius(filter_norm, V.shape[1])
         transform = np.fft.fft(V, axis=1)
         total = np.abs(transform).sum(axis=1)
         used = total > 0
@@ -66,7 +91,8 @@ class CircularNetwork:
         w = np.divide(transform, u, out=np.zeros_like(transform), where=u > 0)
         W = np.fft.ifft(w, axis=1).real
         root = np.sqrt(np.linalg.norm(W, axis=1))
-        return cls(np.fft.ifft(u, axis=1).real, W / root[:, None], signs[used] * root)
+        filters = np.fft.ifft(u, axis=1).real
+        return cls(filters, W / root[:, None], signs[used] * root, filter_norm)
 
     @property
     def n_neurons(self) -> int:
@@ -99,15 +125,15 @@ class CircularNetwork:
             "hidden_weights": self.hidden_weights,
             "output_weights": self.output_weights,
         }
-        storage.write(path, FORMAT, arrays, {})
+        storage.write(path, FORMAT, arrays, {"filter_norm": self.filter_norm})
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> CircularNetwork:
         """Read a network that :meth:`save` wrote; a ``ValueError`` says what is wrong with it."""
-        arrays, _ = storage.read(path, FORMAT)
+        arrays, meta = storage.read(path, FORMAT)
         try:
-            return cls(**arrays)
-        except (TypeError, ValueError) as error:
+            return cls(**arrays, filter_norm=meta["filter_norm"])
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} does not hold a complete network: {error}") from None
 
     def to_torch(self) -> Any:

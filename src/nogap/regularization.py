@@ -80,6 +80,8 @@ def beta_max(
     (6.0, 'exact')
     """
     method, rng = check_method(method), generator(random_state)
+    if method == "bound":
+        raise ValueError("beta_max has no method 'bound'; use 'auto', 'exact' or 'search'")
     resolved = get_unit(unit).for_data(X, hidden_bias)
     if isinstance(resolved, GatedReLU | Linear):
         raise ValueError(f"beta_max serves ReLU units and convolutions, not {resolved!r}")
