@@ -374,7 +374,7 @@ def _as_network(model: Any, y: Any) -> tuple[Network | None, Any]:
     """The model as a network (None for predictions), and targets as the loss wants them."""
     if isinstance(model, Network):
         return model, y
-    if hasattr(model, "network_"):
+    if isinstance(getattr(model, "network_", None), Network):
         encode = getattr(model, "encode_targets", None)
         return model.network_, y if encode is None else encode(y)
     if hasattr(model, "state_dict") and hasattr(model, "modules"):
