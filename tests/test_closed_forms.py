@@ -24,7 +24,7 @@ from nogap.closed_form import (
     whitened,
 )
 from nogap.closed_form.radius import minimise_over_radius, shrink_by_power
-from nogap.deep_network import DeepNetwork
+from nogap.networks.deep import DeepNetwork
 
 
 def data(n, d, seed, C=None):

@@ -70,7 +70,7 @@ def onnx_outputs(model, X):
     runtime = pytest.importorskip("onnxruntime")
     from skl2onnx import to_onnx
 
-    from nogap.onnx_converter import register_onnx_converters
+    from nogap.exchange.onnx_converter import register_onnx_converters
 
     register_onnx_converters()
     options = {id(model): {"zipmap": False}} if hasattr(model, "classes_") else None

@@ -19,7 +19,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from nogap import Network, train
 from nogap.losses import Huber
-from nogap.pruning import independent_combination
+from nogap.networks.pruning import independent_combination
 
 # ---------------------------------------------------------------- figures by hand
 
@@ -523,7 +523,7 @@ def test_to_torch(kind):
 
 
 def test_there_and_back():
-    from nogap.imports import from_torch
+    from nogap.exchange.imports import from_torch
 
     X = random_rows()
     for kind in ("relu", "scalar"):

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import nogap
-from nogap.deep_network import ACTIVATIONS, DeepNetwork
 from nogap.lifted import Affine, Bounds, ClassErrorBudget, Order, parabolic
 from nogap.lifted.activations import SPLITS
 from nogap.lifted.augmented import AugmentedLagrangian, Multipliers
@@ -18,6 +17,7 @@ from nogap.lifted.newton import hessian
 from nogap.lifted.prox_engine import prox_step
 from nogap.lifted.proximal import ProximalObjective, Weights, dual_scaled_weights
 from nogap.losses import get_loss
+from nogap.networks.deep import ACTIVATIONS, DeepNetwork
 from nogap.solution import Status
 
 X = np.array([[-2.0], [-1.0], [0.0], [1.0], [2.0]])

@@ -6,9 +6,9 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
-from nogap.deep_network import DeepNetwork
 from nogap.lifted import rank_constrained
 from nogap.lifted.rank_program import Centre, RankProgram, plane_norm, product_matrix
+from nogap.networks.deep import DeepNetwork
 from nogap.solution import Status
 
 X = np.array([[-2.0], [-1.0], [0.0], [1.0], [2.0]])

@@ -15,11 +15,11 @@ from nogap import closed_form, lifted, losses, units
 from nogap.certificate import Certificate
 from nogap.certification import certify
 from nogap.circular import circular_linear, circular_three_layer
-from nogap.circular_network import CircularNetwork
-from nogap.convolutional_network import ConvolutionalNetwork
-from nogap.deep_network import DeepNetwork
 from nogap.interpolation import interpolate
-from nogap.network import Network
+from nogap.networks.circular import CircularNetwork
+from nogap.networks.convolutional import ConvolutionalNetwork
+from nogap.networks.deep import DeepNetwork
+from nogap.networks.two_layer import Network
 from nogap.optimal_networks import OptimalSet, optimal_set
 from nogap.patterns import enumerate_patterns, sample_patterns
 from nogap.problem import Problem

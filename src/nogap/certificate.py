@@ -12,7 +12,7 @@ from nogap._typing import Array
 from nogap.problem import Problem
 
 if TYPE_CHECKING:
-    from nogap.network import Network
+    from nogap.networks.two_layer import Network
 
 Kind = Literal["exact", "bound", "search"]
 

@@ -21,11 +21,11 @@ from nogap._validation import (
 )
 from nogap.certificate import Certificate, about, better, certificate_from_dual
 from nogap.circular import certify_circular
-from nogap.circular_network import CircularNetwork
-from nogap.convolutional_network import ConvolutionalNetwork
 from nogap.formulation import formulate, from_network, to_network
 from nogap.losses import Loss
-from nogap.network import Network
+from nogap.networks.circular import CircularNetwork
+from nogap.networks.convolutional import ConvolutionalNetwork
+from nogap.networks.two_layer import Network
 from nogap.oracles import SearchOracle
 from nogap.oracles.base import Oracle
 from nogap.oracles.patterns import GatedOracle
@@ -378,15 +378,15 @@ def _as_network(model: Any, y: Any) -> tuple[Network | None, Any]:
         encode = getattr(model, "encode_targets", None)
         return model.network_, y if encode is None else encode(y)
     if hasattr(model, "state_dict") and hasattr(model, "modules"):
-        from nogap.imports import from_torch
+        from nogap.exchange.imports import from_torch
 
         return from_torch(model), y
     if hasattr(model, "n_layers_") or type(model).__name__ in ("MLPRegressor", "MLPClassifier"):
-        from nogap.imports import from_sklearn
+        from nogap.exchange.imports import from_sklearn
 
         return from_sklearn(model, y)
     if isinstance(model, str | PathLike) and str(model).endswith(".onnx"):
-        from nogap.imports import from_onnx
+        from nogap.exchange.imports import from_onnx
 
         return from_onnx(model), y
     if isinstance(model, np.ndarray | list | tuple):

@@ -17,15 +17,15 @@ import scipy.sparse as sp
 from nogap._typing import Array, ArrayLike, BoolArray
 from nogap._validation import check_matrix, check_optional_count
 from nogap.certificate import Certificate, Correlation, about, certificate_from_dual
-from nogap.circular_network import (
+from nogap.formulation import formulate
+from nogap.networks.circular import (
     CircularNetwork,
     FilterNorm,
     check_filter_norm,
     filter_radius,
 )
-from nogap.convolutional_network import ConvolutionalNetwork
-from nogap.formulation import formulate
-from nogap.network import Network
+from nogap.networks.convolutional import ConvolutionalNetwork
+from nogap.networks.two_layer import Network
 from nogap.patterns import count_patterns, enumerate_patterns, max_pattern_count
 from nogap.problem import EPS, Problem
 from nogap.solution import Record, Solution, Status

@@ -10,7 +10,7 @@ import numpy as np
 
 from nogap._typing import Array, ArrayLike
 from nogap._validation import check_matrix
-from nogap.network import Network
+from nogap.networks.two_layer import Network
 from nogap.solution import Record, Solution
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class _Display:
     @contextmanager
     def _axes(self, ax: Axes | None, width: float = 6.4, height: float = 4.0) -> Iterator[Axes]:
         """Axes to draw on, in the look of the report."""
-        from nogap.exports import require
+        from nogap.exchange.exports import require
 
         pyplot = require("matplotlib.pyplot", "plots")
         from nogap.report.plots import style

@@ -8,9 +8,9 @@ import numpy as np
 
 from nogap._typing import Array, ArrayLike
 from nogap._validation import check_beta, check_rows_match, check_weights
-from nogap.convolutional_network import ConvolutionalNetwork
 from nogap.losses import Hinge, Loss, get_loss
-from nogap.network import Network
+from nogap.networks.convolutional import ConvolutionalNetwork
+from nogap.networks.two_layer import Network
 from nogap.problem import Problem
 from nogap.solvers.neurons import Neurons
 from nogap.units import Convolution, GatedReLU, ReLU, Unit

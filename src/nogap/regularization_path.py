@@ -16,7 +16,7 @@ from nogap._validation import (
     numbers,
 )
 from nogap.formulation import formulate
-from nogap.network import Network
+from nogap.networks.two_layer import Network
 from nogap.regularization import beta_max
 from nogap.solution import Solution, Status
 from nogap.solvers.neurons import Neurons

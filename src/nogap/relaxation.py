@@ -11,7 +11,7 @@ from nogap._typing import Array, ArrayLike, RandomState
 from nogap._validation import generator
 from nogap.certificate import Correlation, about, certificate_from_dual
 from nogap.formulation import formulate, to_network
-from nogap.network import Network
+from nogap.networks.two_layer import Network
 from nogap.patterns import (
     count_patterns,
     enumerate_patterns,

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic
 
 from nogap.certificate import Certificate
-from nogap.network import Network
+from nogap.networks.two_layer import Network
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar

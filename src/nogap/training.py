@@ -21,7 +21,7 @@ from nogap.certificate import Certificate, about
 from nogap.certification import certify_dual
 from nogap.formulation import formulate, from_network, to_network
 from nogap.losses import Loss
-from nogap.network import Network
+from nogap.networks.two_layer import Network
 from nogap.plans import Patterns, Plan, choose_plan
 from nogap.problem import Problem
 from nogap.solution import Solution, Status

@@ -21,8 +21,8 @@ from nogap.closed_form.results import (
     parallel_penalty,
     weight_decay,
 )
-from nogap.deep_network import DeepNetwork
 from nogap.formulation import formulate
+from nogap.networks.deep import DeepNetwork
 from nogap.solution import Solution, Status
 
 

@@ -23,9 +23,9 @@ from nogap.closed_form.results import (
     diagonal_layers,
     weight_decay,
 )
-from nogap.deep_network import DeepNetwork
 from nogap.formulation import formulate
 from nogap.losses import Multinomial
+from nogap.networks.deep import DeepNetwork
 from nogap.solution import Solution, Status
 
 NUCLEAR_BOUND = "proved; weight decay is at least a power of the nuclear norm of the outputs"

@@ -21,7 +21,7 @@ from nogap.closed_form.results import interpolation_certificate
 from nogap.closed_form.splines import KnotProgram, Spline
 from nogap.formulation import formulate
 from nogap.losses import Loss
-from nogap.network import Network
+from nogap.networks.two_layer import Network
 from nogap.problem import EPS, Problem
 from nogap.solution import Record, Solution, Status
 from nogap.solvers.features import Features

@@ -8,8 +8,8 @@ import numpy as np
 
 from nogap._typing import Array
 from nogap.certificate import Certificate, Correlation, Kind, certificate_from_dual
-from nogap.deep_network import DeepNetwork
 from nogap.formulation import to_network
+from nogap.networks.deep import DeepNetwork
 from nogap.problem import EPS, Problem
 from nogap.solution import Solution, Status
 from nogap.solvers.neurons import Neurons

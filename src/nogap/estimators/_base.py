@@ -21,7 +21,7 @@ from nogap.estimators._callbacks import CallbackSupportMixin, rounds_as_tasks
 from nogap.estimators._distinct import DistinctRows, distinct_rows
 from nogap.estimators._warnings import warn_not_converged
 from nogap.losses import Loss
-from nogap.network import Network
+from nogap.networks.two_layer import Network
 from nogap.solution import Record, Solution, Status
 from nogap.training import train
 

@@ -15,7 +15,6 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from nogap._typing import AnyArray, Array, ArrayLike
 from nogap._validation import generator
-from nogap.deep_network import DeepNetwork
 from nogap.estimators._base import DEFAULT_SEED, progress
 from nogap.estimators._monotone import monotone_chains, monotone_signs
 from nogap.estimators._warnings import warn_not_converged
@@ -31,6 +30,7 @@ from nogap.lifted import (
 )
 from nogap.lifted.activations import SPLITS
 from nogap.losses import Huber, Loss
+from nogap.networks.deep import DeepNetwork
 from nogap.solution import Record, Status
 
 logger = logging.getLogger("nogap")

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from nogap._typing import Array
-from nogap.exports import require
+from nogap.exchange.exports import require
 from nogap.lifted.augmented import Multipliers
 from nogap.lifted.cuts import Cuts
 from nogap.lifted.layers import Layers, Pass, Task, forward

@@ -15,10 +15,10 @@ import numpy as np
 
 from nogap._typing import Array
 from nogap._validation import check_optional_count
-from nogap.deep_network import DeepNetwork
 from nogap.lifted.activations import Parts, Split
 from nogap.lifted.constraints import Constraints
 from nogap.losses import Loss
+from nogap.networks.deep import DeepNetwork
 
 
 @dataclass(frozen=True)

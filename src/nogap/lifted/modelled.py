@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from nogap._typing import Array, ArrayLike, IntArray
-from nogap.exports import require
+from nogap.exchange.exports import require
 from nogap.lifted.constraints import Constraints, OutputConstraint
 
 

@@ -26,7 +26,6 @@ from nogap._validation import (
     check_weights,
     generator,
 )
-from nogap.deep_network import DeepNetwork
 from nogap.lifted.activations import get_split
 from nogap.lifted.constraints import OutputConstraint
 from nogap.lifted.layers import (
@@ -47,6 +46,7 @@ from nogap.lifted.solution import (
     with_constraints,
 )
 from nogap.losses import Loss, get_loss
+from nogap.networks.deep import DeepNetwork
 from nogap.solution import Record
 
 WARM_UP = 100  # iterations, unless told otherwise

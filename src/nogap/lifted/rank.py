@@ -27,12 +27,12 @@ from nogap._validation import (
     check_rows_match,
     generator,
 )
-from nogap.deep_network import DeepNetwork
 from nogap.lifted.layers import check_hidden, starting_layers
 from nogap.lifted.rank_program import Centre, Point, RankProgram
 from nogap.lifted.sequence import Proposal, run_sequence
 from nogap.lifted.solution import LiftedSolution, relative_error, trivial_certificate
 from nogap.losses import Squared
+from nogap.networks.deep import DeepNetwork
 from nogap.solution import Record, Status
 
 RANDOM = 0.05  # spread of the random start

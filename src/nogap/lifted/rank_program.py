@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from nogap._typing import Array
-from nogap.exports import require
+from nogap.exchange.exports import require
 
 FEASIBLE = 1e-6  # violation of the affine constraints, relative, up to which a solution is used
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from nogap._typing import Array
 from nogap.certificate import Certificate
-from nogap.deep_network import DeepNetwork
+from nogap.networks.deep import DeepNetwork
 from nogap.solution import Solution, Status
 
 MET = 1e-6  # relative excess up to which a hard constraint counts as met

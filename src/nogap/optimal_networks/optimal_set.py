@@ -10,7 +10,7 @@ from nogap._typing import Array, ArrayLike, RandomState
 from nogap._validation import check_optional_count, generator
 from nogap.formulation import formulate, from_network, to_network
 from nogap.losses import Logistic, Loss, Squared
-from nogap.network import Network
+from nogap.networks.two_layer import Network
 from nogap.optimal_networks.directions import ActiveCells, active_cells
 from nogap.optimal_networks.polytope import ZERO, Polytope
 from nogap.pattern_choice import dense_rows

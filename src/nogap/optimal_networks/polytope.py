@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp, nnls
 
 from nogap._typing import Array, BoolArray
-from nogap.pruning import RANK_TOLERANCE, independent_combination
+from nogap.networks.pruning import RANK_TOLERANCE, independent_combination
 
 ZERO = 1e-9  # share of the sum of the sizes below which one is zero
 STEPS_PER_DIMENSION = 50  # of hit-and-run

@@ -15,7 +15,7 @@ __all__ = ["render_report", "require_plots", "write_report"]
 
 def require_plots() -> None:
     """Refuse early, in one sentence, when matplotlib is not installed."""
-    from nogap.exports import require
+    from nogap.exchange.exports import require
 
     try:
         require("matplotlib", "report")

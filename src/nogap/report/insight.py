@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nogap._typing import AnyArray, Array
-from nogap.network import Network
+from nogap.networks.two_layer import Network
 from nogap.tabular.columns import CategoricalColumn, Column, NumericColumn
 from nogap.tabular.model import TabularModel
 from nogap.tabular.target import ClassTarget

@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 
 from nogap._typing import Array
+from nogap.networks.pruning import merge_groups
 from nogap.problem import Problem
-from nogap.pruning import merge_groups
 from nogap.rows import height
 from nogap.solvers.crease_newton import crease_newton
 from nogap.solvers.features import Features

@@ -7,8 +7,8 @@ import numpy as np
 import nogap
 from nogap._typing import Array
 from nogap.certificate import Certificate
-from nogap.imports import STATE_FILES, from_onnx, from_state_file
-from nogap.network import Network
+from nogap.exchange.imports import STATE_FILES, from_onnx, from_state_file
+from nogap.networks.two_layer import Network
 from nogap.tabular.columns import required_numbers
 from nogap.tabular.fitting import Notify
 from nogap.tabular.options import require_positive

@@ -11,8 +11,8 @@ import numpy as np
 from nogap import storage
 from nogap._typing import Array, BoolArray
 from nogap.certificate import KINDS, Certificate
-from nogap.network import FORMAT as NETWORK_FORMAT
-from nogap.network import Network
+from nogap.networks.two_layer import FORMAT as NETWORK_FORMAT
+from nogap.networks.two_layer import Network
 from nogap.solution import Status
 from nogap.tabular.columns import Column, columns_from_json, columns_to_json, design_matrix
 from nogap.tabular.table import InputError, Table, csv_text

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from nogap.network import Network
+    from nogap.networks.two_layer import Network
 
 
 def require(module: str, extra: str) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from nogap._typing import Array
 
 if TYPE_CHECKING:
-    from nogap.network import Network
+    from nogap.networks.two_layer import Network
 
 _KEYWORDS = """
 auto break case char const continue default do double else enum extern float for goto if inline int

@@ -177,9 +177,9 @@ class Network:
 
         See Also
         --------
-        nogap.pruning : the two steps as functions.
+        nogap.networks.pruning : the two steps as functions.
         """
-        from nogap.pruning import prune_network
+        from nogap.networks.pruning import prune_network
 
         return prune_network(self, X)
 
@@ -224,13 +224,13 @@ class Network:
 
     def to_torch(self) -> Any:
         """The network as a ``torch.nn.Sequential`` in float64; needs the torch extra."""
-        from nogap.exports import to_torch
+        from nogap.exchange.exports import to_torch
 
         return to_torch(self)
 
     def to_onnx(self, path: str | PathLike[str]) -> None:
         """Write an ONNX file (float32, input "X", output "predictions"); needs the onnx extra."""
-        from nogap.exports import to_onnx
+        from nogap.exchange.exports import to_onnx
 
         to_onnx(self, path)
 
@@ -243,7 +243,7 @@ class Network:
         >>> "void absolute_value(const float x[1], float y[1]);" in source
         True
         """
-        from nogap.c_source import to_c
+        from nogap.exchange.c_source import to_c
 
         return to_c(self, name)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from nogap._typing import AnyArray, Array
 from nogap._validation import check_matrix
-from nogap.network import Network
+from nogap.networks.two_layer import Network
 
 RANK_TOLERANCE = 1e-10
 

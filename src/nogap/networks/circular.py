@@ -10,7 +10,7 @@ import numpy as np
 from nogap import storage
 from nogap._typing import Array, ArrayLike
 from nogap._validation import check_matrix, numbers
-from nogap.exports import require
+from nogap.exchange.exports import require
 
 FORMAT = "nogap-circular-network"
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nogap._typing import Array
-from nogap.exports import require
+from nogap.exchange.exports import require
 
 if TYPE_CHECKING:
-    from nogap.convolutional_network import ConvolutionalNetwork
+    from nogap.networks.convolutional import ConvolutionalNetwork
 
 
 def to_torch(network: ConvolutionalNetwork) -> Any:

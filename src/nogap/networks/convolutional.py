@@ -10,7 +10,7 @@ import numpy as np
 from nogap import storage
 from nogap._typing import Array, ArrayLike, IntArray
 from nogap._validation import numbers
-from nogap.network import Network
+from nogap.networks.two_layer import Network
 from nogap.rows import height
 from nogap.units.convolution import Convolution
 from nogap.units.readout import columns, read
@@ -125,7 +125,7 @@ class ConvolutionalNetwork(Network):
 
     def prune(self, X: Any) -> ConvolutionalNetwork:
         """Fewest neurons with the same predictions on X and a penalty that is not larger."""
-        from nogap.pruning import independent_combination
+        from nogap.networks.pruning import independent_combination
 
         roots = np.linalg.norm(self.augmented_weights(), axis=1)
         other = np.linalg.norm(self.output_weights, axis=1)
@@ -236,7 +236,7 @@ class ConvolutionalNetwork(Network):
         The first layers bring samples into PyTorch's order (channels first); then come ``Conv1d``
         or ``Conv2d``, the pooling, and ``Linear``.
         """
-        from nogap.convolutional_export import to_torch
+        from nogap.exchange.convolutions import to_torch
 
         return to_torch(self)
 

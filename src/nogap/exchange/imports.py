@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from nogap.exports import require
-from nogap.network import Network
+from nogap.exchange.exports import require
+from nogap.networks.two_layer import Network
 
 
 def from_torch(module: Any) -> Network:

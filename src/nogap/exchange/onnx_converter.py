@@ -13,8 +13,8 @@ from nogap.estimators import (
     ReLURegressor,
     ReLURegressorCV,
 )
-from nogap.exports import require
-from nogap.network import Network
+from nogap.exchange.exports import require
+from nogap.networks.two_layer import Network
 
 
 def register_onnx_converters() -> None:
@@ -31,7 +31,7 @@ def register_onnx_converters() -> None:
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import StandardScaler
     >>> from nogap import ReLURegressor
-    >>> from nogap.onnx_converter import register_onnx_converters
+    >>> from nogap.exchange.onnx_converter import register_onnx_converters
     >>> X, y = np.arange(12.0).reshape(6, 2), np.arange(6.0) ** 2
     >>> model = make_pipeline(StandardScaler(), ReLURegressor(0.1)).fit(X, y)
     >>> register_onnx_converters()  # doctest: +SKIP

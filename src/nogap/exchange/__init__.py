@@ -1,0 +1,1 @@
+"""To and from other frameworks: PyTorch, ONNX, scikit-learn's networks, C99 source."""
