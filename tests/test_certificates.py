@@ -36,8 +36,8 @@ from nogap.rows import MemoryRows
 EPS = np.finfo(float).eps
 EXACT = (
     ExactOracle,
-    functools.partial(BranchAndBound, cones=True, signs=False),
-    functools.partial(BranchAndBound, cones=False, signs=True),
+    functools.partial(BranchAndBound, boxes=True, signs=False),
+    functools.partial(BranchAndBound, boxes=False, signs=True),
 )
 CLASSIFICATION = ("logistic", "hinge", "squared_hinge")
 

@@ -20,7 +20,8 @@ from sklearn.preprocessing import scale
 from nogap import Network, certify, train
 from nogap.certificate import Correlation, certificate_from_dual
 from nogap.formulation import formulate
-from nogap.oracles import BranchAndBound, ExactOracle, cones, spectral
+from nogap.oracles import BranchAndBound, ExactOracle, boxes, spectral
+from nogap.oracles.boxes import TURNS, BoxBound, Boxes
 from nogap.oracles.incumbents import Incumbents
 from nogap.oracles.outputs import OutputBound
 from nogap.oracles.row_space import RowSpace
@@ -28,8 +29,8 @@ from nogap.oracles.signs import SignSearch
 from nogap.oracles.spectral import SpectralBound
 from nogap.rows import MemoryRows
 
-CONES = functools.partial(BranchAndBound, cones=True, signs=False)
-SIGNS = functools.partial(BranchAndBound, cones=False, signs=True)
+BOXES = functools.partial(BranchAndBound, boxes=True, signs=False)
+SIGNS = functools.partial(BranchAndBound, boxes=False, signs=True)
 INSTANCES = int(os.environ.get("NOGAP_SOUNDNESS_INSTANCES", "60"))  # 2000 before a release
 LOSSES = ("squared", "huber", "logistic", "hinge", "squared_hinge")
 
@@ -80,25 +81,38 @@ def check_sign_nodes(seeds):
             assert upper >= values[inside].max(), (seed, upper, values[inside].max())
 
 
-def check_cones(seeds):
-    """The bound of random cones is above what directions in them attain."""
+def check_boxes(seeds):
+    """The bounds of random boxes are above what the directions in them attain."""
     for seed in seeds:
         rng = np.random.default_rng(seed)
-        n, d = int(rng.integers(2, 12)), int(rng.integers(1, 5))
-        X, v = data(rng, n, d, seed % 2), rng.normal(size=n)
-        generators = np.eye(d) + (
-            0.5 * rng.normal(size=(6, d, d)) if d > 1 else np.zeros((6, 1, 1))
-        )
-        bounds = cones._bounds(generators, generators @ X.T, v, np.zeros((6, d)))
-        for W, upper in zip(generators, bounds, strict=True):
-            u = rng.exponential(size=(500, d)) @ W
+        n, d = int(rng.integers(2, 12)), int(rng.integers(1, 6))
+        space = RowSpace(MemoryRows(data(rng, n, d, seed % 6)))
+        if not space.normals.size:
+            continue
+        side, r = space.side(rng.normal(size=n)), space.rank
+        half = 10.0 ** rng.uniform(-2, 0) * rng.uniform(0.5, 1.0, r - 1)
+        cut = Boxes(rng.permutation(r), rng.uniform(-1, 1, (3, r - 1)), half)
+        found = BoxBound(side, space.scale).bound(cut)
+        for k in range(3):
+            s = cut.centres[k] + half * rng.uniform(-1, 1, (2000, r - 1))
+            s[:200] = cut.centres[k] + half * rng.choice([-1.0, 1.0], (200, r - 1))
+            u = Boxes(cut.order, s, half).directions() / space.scale
             u /= np.linalg.norm(u, axis=1)[:, None]
-            assert upper >= (np.maximum(u @ X.T, 0.0) @ v).max() * (1 - 1e-12), seed
+            for j, (one, turn) in enumerate(
+                zip((side, side, *2 * [side.flipped()]), TURNS, strict=True)
+            ):
+                w = turn * u
+                values = w @ one.base + np.maximum(w @ one.normals.T, 0.0) @ one.weights
+                assert found.upper[k, j] >= values.max(), (seed, j)
+                u0 = turn * cut.take(slice(k, k + 1)).directions()[0] / space.scale
+                u0 /= np.linalg.norm(u0)
+                at = u0 @ one.base + np.maximum(one.normals @ u0, 0.0) @ one.weights
+                assert found.centre[k, j] == pytest.approx(at, abs=1e-12)
 
 
 def test_node_bounds_hold():
     check_sign_nodes(range(150))
-    check_cones(range(150))
+    check_boxes(range(150))
 
 
 def mutated(function, old, new, module):
@@ -125,18 +139,30 @@ def test_half_a_term_of_the_spectral_bound_is_found_out(monkeypatch, old, new):
         check_sign_nodes(range(150))
 
 
-def test_half_a_term_of_the_cone_bound_is_found_out(monkeypatch):
-    broken = mutated(cones._bounds, "v[positive] + linear", "v[positive] / 2 + linear", cones)
-    monkeypatch.setattr(cones, "_bounds", broken)
+@pytest.mark.parametrize(
+    ("function", "old", "new"),
+    [
+        ("_parabolas", "size + bend * apart, sign", "size + bend * apart / 2, sign"),
+        ("_parabolas", "curve = 2 * lack", "curve = lack"),
+        ("_parabolas", "t / most, undecided / most", "t / most, 2 * undecided / most"),
+        ("_parabolas", "np.where(undecided, 0.0, size)", "size"),
+        ("_at_corners", "np.maximum(own, 0.0).sum(axis=1)", "np.maximum(own, 0.0).sum(axis=1) / 2"),
+        ("_lengths", "(norms - error)[:, None] + tilt", "2 * (norms - error)[:, None] + tilt"),
+    ],
+)
+def test_half_a_term_of_the_box_bound_is_found_out(monkeypatch, function, old, new):
+    owner = boxes if function == "_parabolas" else BoxBound
+    broken = mutated(getattr(owner, function), old, new, boxes)
+    monkeypatch.setattr(owner, function, broken)
     with pytest.raises(AssertionError):
-        check_cones(range(150))
+        check_boxes(range(150))
 
 
 # ---------------------------------------------------------------- the dual correlation
 
 
 @pytest.mark.parametrize("group", range(4))
-@pytest.mark.parametrize("oracle", [CONES, SIGNS, BranchAndBound])
+@pytest.mark.parametrize("oracle", [BOXES, SIGNS, BranchAndBound])
 def test_branch_and_bound_finds_what_enumeration_finds(oracle, group):
     for seed in range(group, 100, 4):
         rng = np.random.default_rng(seed)
@@ -248,7 +274,7 @@ def test_no_proved_bound_exceeds_the_optimum(group):
         noise = np.abs(dual) * rng.normal(size=dual.shape)
         points = [dual] + [problem.feasible_direction(dual + s * noise) for s in (0.03, 0.3)]
         for V in points:
-            for oracle in (CONES, SIGNS):
+            for oracle in (BOXES, SIGNS):
                 for precision in (1e-3, 0.3):
                     _, claim = oracle(problem.rows, precision).price(V, 1)
                     found = certificate_from_dual(problem, optimum.objective, V, claim)

@@ -1,8 +1,8 @@
 """Branch and bound for the dual correlation of one output: an upper bound at any time.
 
-For each sign of V two searches are known, one over cones of directions (:mod:`.cones`, for few
-dimensions) and one over the signs of the pre-activations (:mod:`.signs`, for any).  They share the
-best directions found and take turns; the smaller of their bounds is the bound.
+Two searches are known, one over boxes of directions (:mod:`.box_search`, for few dimensions) and
+one over the signs of the pre-activations (:mod:`.signs`, for any).  They share the best directions
+found and take turns; the smaller of their bounds is the bound.
 """
 
 from __future__ import annotations
@@ -15,28 +15,24 @@ import numpy as np
 from nogap._typing import Array
 from nogap.certificate import Correlation
 from nogap.oracles.base import Candidates, distinct, empty, never
-from nogap.oracles.cones import ConeSearch
+from nogap.oracles.box_search import BoxSearch
 from nogap.oracles.incumbents import Incumbents
-from nogap.oracles.row_space import RowSpace
-from nogap.oracles.signs import SignSearch
+from nogap.oracles.row_space import RowSpace, Side
+from nogap.oracles.signs import SignSearches
 from nogap.rows import Rows
 
 EXACT = 1e-6
 CANCELLING = 100.0
-MOST_CONE_DIMENSIONS = 6
+MOST_BOX_DIMENSIONS = 7
 FEWEST_SIGN_DIMENSIONS = 4
 
 
 class TreeSearch(Protocol):
-    """A search over a tree of subproblems, best first.
+    """A search over a tree of subproblems, best first."""
 
-    Attributes
-    ----------
-    work : float
-        Operations so far, about: a clock that runs the same each time.
-    """
-
-    work: float
+    @property
+    def work(self) -> float:
+        """Operations so far, about: a clock that runs the same each time."""
 
     @property
     def upper(self) -> float:
@@ -57,7 +53,7 @@ class BranchAndBound:
         the budget ends first.
     max_steps : int
         Budget of steps, of about a hundred subproblems each.
-    cones, signs : bool, optional
+    boxes, signs : bool, optional
         Which searches to run; by default those that suit the rank of the rows.
 
     Attributes
@@ -80,7 +76,7 @@ class BranchAndBound:
         precision: float = 1e-10,
         max_steps: int = 20_000,
         *,
-        cones: bool | None = None,
+        boxes: bool | None = None,
         signs: bool | None = None,
     ) -> None:
         self.should_stop: Callable[[], bool] = never
@@ -88,7 +84,7 @@ class BranchAndBound:
         self.precision, self.max_steps = precision, max_steps
         self.space = RowSpace(rows)
         rank = self.space.rank
-        self.cones = rank <= MOST_CONE_DIMENSIONS if cones is None else cones
+        self.boxes = rank <= MOST_BOX_DIMENSIONS if boxes is None else boxes
         self.signs = rank >= FEWEST_SIGN_DIMENSIONS if signs is None else signs
 
     def price(
@@ -106,55 +102,38 @@ class BranchAndBound:
         known = np.zeros((0, space.X.shape[1])) if starts is None else starts
         largest = float(np.ldexp(1.0, int(np.frexp(np.abs(V).max())[1])))
         v, size = V[:, 0] / largest, space.size * largest
-        runs = [self._run(sign * v, known @ space.basis.T) for sign in (1.0, -1.0)]
+        incumbents = [Incumbents(space.Z, sign * v) for sign in (1.0, -1.0)]
+        for one in incumbents:
+            one.see(known @ space.basis.T)
         rounding = space.rounding(v)
-        self._take_turns(runs, self.enough / size - rounding)
-        found = [run.incumbents.best(count) for run in runs]
+        upper = self._take_turns(space.side(v), incumbents, self.enough / size - rounding)
+        found = [one.best(count) for one in incumbents]
         directions = np.concatenate([part.directions for part in found]) @ space.basis
         values = np.concatenate([part.values for part in found])
-        upper, best = max(run.upper for run in runs), float(values.max(initial=0.0))
+        best = float(values.max(initial=0.0))
         # sums that cancel are solved to the digits that their terms have
         exact = upper - best <= max(EXACT * best, CANCELLING * rounding)
         correlation = Correlation(size * (upper + rounding), "exact" if exact else "bound")
         return distinct(Candidates.ungated(directions, size * values), count), correlation
 
-    def _run(self, v: Array, starts: Array) -> _Run:
-        incumbents, side = Incumbents(self.space.Z, v), self.space.side(v)
-        incumbents.see(starts)
-        searches: list[TreeSearch] = []
-        if self.cones:
-            searches.append(ConeSearch(side, self.space.scale, incumbents))
-        if self.signs:
-            searches.append(SignSearch(side, incumbents, self.should_stop))
-        return _Run(incumbents, searches, side.trivial_bound())
+    def _take_turns(self, side: Side, incumbents: list[Incumbents], enough: float) -> float:
+        """The search that has worked less goes on, until one of them is done; the bound then.
 
-    def _take_turns(self, runs: list[_Run], enough: float) -> None:
-        """The sign with the larger bound goes on, until neither has to.
-
-        Directions of the one sign's neurons say nothing of the other's, but the larger of the two
+        Directions of V's own neurons say nothing of those of -V, but the larger of the two
         correlations does: what is below it need not be told apart.
         """
+        searches: list[TreeSearch] = []
+        if self.boxes:
+            searches.append(BoxSearch(side, self.space.scale, incumbents))
+        if self.signs:
+            searches.append(SignSearches(side, incumbents, self.should_stop))
+        upper = max(side.trivial_bound(), side.flipped().trivial_bound())
         for _ in range(self.max_steps):
-            lead = max(run.incumbents.value for run in runs)
+            lead = max(one.value for one in incumbents)
             threshold = max(lead * (1 + self.precision), enough)
-            run = max(runs, key=lambda one: one.upper)
-            if run.upper <= threshold or self.should_stop():
-                return
-            run.step(threshold)
-
-
-class _Run:
-    """One sign of one dual point; its searches take turns."""
-
-    def __init__(
-        self, incumbents: Incumbents, searches: list[TreeSearch], trivial_bound: float
-    ) -> None:
-        self.incumbents, self.searches = incumbents, searches
-        self.upper = trivial_bound
-
-    def step(self, threshold: float) -> None:
-        search = min(self.searches, key=lambda one: one.work)
-        search.step(threshold)
-        self.upper = min(self.upper, *(one.upper for one in self.searches))
+            if upper <= threshold or self.should_stop():
+                break
+            min(searches, key=lambda one: one.work).step(threshold)
+            upper = min(upper, *(one.upper for one in searches))
         # a bound below what was found is rounding
-        self.upper = max(self.upper, self.incumbents.value)
+        return max(upper, *(one.value for one in incumbents))

@@ -19,7 +19,7 @@ from nogap._typing import Array
 from nogap.certificate import Correlation
 from nogap.oracles.base import Candidates, distinct, empty, never
 from nogap.oracles.branch_and_bound import BranchAndBound
-from nogap.oracles.cones import bisected, largest_linear
+from nogap.oracles.simplices import bisected, largest_linear
 from nogap.problem import EPS
 from nogap.rows import Rows
 

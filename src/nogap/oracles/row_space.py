@@ -84,6 +84,10 @@ class Side:
     normals: Array
     base: Array
 
+    def flipped(self) -> Side:
+        """The other sign of the dual point."""
+        return Side(-self.weights, self.normals, -self.base)
+
     def trivial_bound(self) -> float:
         """An upper bound of h on the unit ball that costs nothing."""
         pull = np.maximum(self.weights, 0.0) @ np.linalg.norm(self.normals, axis=1)

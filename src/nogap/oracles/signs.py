@@ -9,20 +9,51 @@ and it is split on the row whose pre-activation is the most uncertain there.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from nogap._typing import Array, IntArray
 from nogap.oracles.incumbents import Incumbents
 from nogap.oracles.row_space import Side
+from nogap.oracles.settling import Settler
 from nogap.oracles.spectral import Nodes, SpectralBound
-from nogap.oracles.zonotope import nearest
 
 COST = 12  # operations on an entry of the rows in one turn
 ROOT_STEPS = 30
 STEPS = 4  # turns of the bound in a node
 MOST_OPEN = 200_000  # nodes that wait; beyond it the tree grows no more
+
+
+class SignSearches:
+    """Both signs of one dual point; the one with the larger bound goes on.
+
+    Parameters
+    ----------
+    side : Side
+        Of V.
+    incumbents : sequence of Incumbents
+        For V and for -V.
+    should_stop : callable
+    """
+
+    def __init__(
+        self, side: Side, incumbents: Sequence[Incumbents], should_stop: Callable[[], bool]
+    ) -> None:
+        pairs = zip((side, side.flipped()), incumbents, strict=True)
+        self.searches = [SignSearch(*pair, should_stop) for pair in pairs]
+
+    @property
+    def upper(self) -> float:
+        """No direction has a larger correlation, with V or with -V."""
+        return max(one.upper for one in self.searches)
+
+    @property
+    def work(self) -> float:
+        return sum(one.work for one in self.searches)
+
+    def step(self, threshold: float) -> None:
+        max(self.searches, key=lambda one: one.upper).step(threshold)
 
 
 class SignSearch:
@@ -37,6 +68,7 @@ class SignSearch:
 
     def __init__(self, side: Side, incumbents: Incumbents, should_stop: Callable[[], bool]) -> None:
         self.side, self.incumbents, self.should_stop = side, incumbents, should_stop
+        self.settler = Settler(side, incumbents)
         self.bound: SpectralBound | None = None
         self.heap: list[tuple[float, int, tuple[Array, ...]]] = []
         self.dropped = 0.0  # largest bound among the nodes that were dropped
@@ -69,7 +101,7 @@ class SignSearch:
         self.bound = SpectralBound(self.side)
         root = self.bound.root()
         if root.sign.size == 0:  # no row pulls: a leaf already
-            self.dropped = self._settle(np.zeros(0, dtype=bool))
+            self.dropped = self.settler.one(np.zeros(0, dtype=bool))
             return
         most = np.array([self.side.trivial_bound()])
         averages = 2.0 / (np.arange(ROOT_STEPS) + 4)
@@ -100,7 +132,7 @@ class SignSearch:
             self.incumbents.polish(self.incumbents.best(1).directions)
         leaves = np.all(left.sign != 0, axis=1)
         for k in np.flatnonzero(leaves):
-            self.dropped = max(self.dropped, self._settle(left.sign[k] > 0))
+            self.dropped = max(self.dropped, self.settler.one(left.sign[k] > 0))
         for k in np.flatnonzero(~leaves):
             self.seen += 1
             stored = tuple(_stored(part[k]) for part in left.parts())
@@ -136,16 +168,6 @@ class SignSearch:
         on = np.repeat(np.array([1, -1], dtype=np.int8), len(parents))
         children.sign[np.arange(twice.size), np.tile(row, 2)] = on
         return children
-
-    def _settle(self, on: Array) -> float:
-        """The bound of all directions whose pulling rows are on as given, attained by one."""
-        pulls = self.side.weights > 0
-        w, rows = self.side.weights, self.side.normals
-        centre = self.side.base + (on * w[pulls]) @ rows[pulls]
-        pushing = rows[~pulls]
-        _, r = nearest(centre, pushing, -w[~pulls], (pushing @ centre > 0).astype(np.float64))
-        self.incumbents.see(r[None])
-        return float(np.linalg.norm(r))
 
 
 def _stored(part: Array) -> Array:
