@@ -21,7 +21,8 @@ from nogap.oracles.row_space import Side
 from nogap.oracles.settling import Settler
 
 COST = 30  # operations on a pre-activation
-STEADY = 100  # pre-activations that cost as much as what every box needs
+STEADY = 50  # pre-activations that cost as much as what every box needs,
+CORNER = 1 / 8  # and as a term of the form at a corner
 ENTRIES = 30_000  # pre-activations at a time, which a cache holds
 FEWEST, MOST = 16, 512  # boxes at a time
 BISECTIONS = 2
@@ -68,7 +69,8 @@ class BoxSearch:
             return
         known, _, boxes = heapq.heappop(self.heap)
         found = self.bounds.bound(boxes)
-        self.work += len(boxes) * COST * (found.lines.size + STEADY)
+        steady = STEADY + CORNER * self.bounds.features.size
+        self.work += len(boxes) * COST * (found.lines.size + steady)
         self._look_at_centres(boxes, found)
         upper = np.minimum(found.upper, -known)
         floor = max(threshold, *(one.value for one in self.incumbents))

@@ -24,7 +24,7 @@ from nogap.rows import Rows
 EXACT = 1e-6
 CANCELLING = 100.0
 MOST_BOX_DIMENSIONS = 7
-FEWEST_SIGN_DIMENSIONS = 4
+FEWEST_SIGN_DIMENSIONS = 5
 
 
 class TreeSearch(Protocol):

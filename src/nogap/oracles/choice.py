@@ -11,11 +11,11 @@ from nogap.rows import Rows
 CHEAP_PATTERNS = 20_000  # patterns of half the rows that are listed without being asked for
 FEW_PATTERNS = 12  # of half the rows
 SIGNS_HELP = 5  # dimensions from which signs help to settle the last digits
-CHEAP_ROWS = {1: 100_000, 2: 50_000, 3: 5_000, 4: 200, 5: 30}  # rows at which cones take a second
+CHEAP_ROWS = {1: 100_000, 2: 50_000, 3: 5_000, 4: 300, 5: 40}  # rows at which boxes take a second
 
 
 def exact_oracle(rows: Rows, precision: float = 1e-10) -> Oracle:
-    """Cones of directions in up to five dimensions, otherwise a list of all patterns.
+    """Boxes of directions in up to five dimensions, otherwise a list of all patterns.
 
     So is a list where it is so short that each of its cells is solved at once.
     """
