@@ -17,16 +17,19 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import scale
 
-from nogap import Network, certify, train
+from nogap import Network, beta_max, certify, train
 from nogap.certificate import Correlation, certificate_from_dual
-from nogap.formulation import formulate
+from nogap.formulation import formulate, from_network
 from nogap.oracles import BranchAndBound, ExactOracle, boxes, spectral
 from nogap.oracles.boxes import TURNS, BoxBound, Boxes
 from nogap.oracles.incumbents import Incumbents
 from nogap.oracles.outputs import OutputBound
+from nogap.oracles.relaxed import RelaxedOracle
 from nogap.oracles.row_space import RowSpace
 from nogap.oracles.signs import SignSearch
 from nogap.oracles.spectral import SpectralBound
+from nogap.proofs import Prover
+from nogap.proofs.relaxed_dual import RelaxedDual
 from nogap.rows import MemoryRows
 
 BOXES = functools.partial(BranchAndBound, boxes=True, signs=False)
@@ -283,6 +286,50 @@ def test_no_proved_bound_exceeds_the_optimum(group):
                     assert found.lower_bound <= allowed, (seed, claim)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_the_relaxed_problem_is_below_the_optimum(seed):
+    """And above the bound that its oracle gives at the optimal network's dual point."""
+    rng, X, y, options = instance(seed)
+    beta = float(rng.uniform(0.05, 0.5))
+    optimum = train(X, y, beta=beta, patterns="all", **options)
+    problem = formulate(X, y, beta=beta, **options)
+    V = optimum.certificate.dual[:, None]
+    first, _ = RelaxedOracle(problem.rows).price(V[:, 0])
+    relaxed = RelaxedDual(problem, from_network(problem, optimum.network, False), V)
+    rounds = itertools.count()
+    relaxed.improve(lambda: next(rounds) >= 12)
+    at_optimum = problem.lower_bound(V, first).value
+    assert at_optimum - 1e-12 <= relaxed.value <= optimum.objective * (1 + 1e-9) + 1e-12
+    assert problem.lower_bound(relaxed.V, relaxed.correlation).value == relaxed.value
+
+
+def test_relaxed_points_attain_what_is_claimed_of_them():
+    rng = np.random.default_rng(6)
+    X, V = rng.normal(size=(40, 8)), rng.normal(size=40)
+    oracle = RelaxedOracle(MemoryRows(np.vstack([X, -2 * X[:5]])))
+    V = np.append(V, rng.normal(size=5))
+    for _ in range(3):
+        upper, points = oracle.price(V)
+    attained = max(V @ points[:, 0], -V @ points[:, 1])
+    assert 0.97 * upper <= attained <= 1.03 * upper
+
+
+def test_dual_points_between_prove_more_where_trees_are_large():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 12))
+    y = np.maximum(X @ rng.normal(size=(12, 6)), 0) @ rng.normal(size=6) + rng.normal(size=80)
+    beta = 0.05 * beta_max(X, y, method="search")
+    solution = train(X, y, beta=beta, prove=False, random_state=0)
+    problem = formulate(X, y, beta=beta)
+    V = problem.dual_point(solution.network.predict(X)[:, None])
+    first, _ = RelaxedOracle(problem.rows).price(V[:, 0])
+    relaxed = RelaxedDual(problem, from_network(problem, solution.network, False), V)
+    rounds = itertools.count()
+    relaxed.improve(lambda: next(rounds) >= 10)
+    gap = solution.objective - problem.lower_bound(V, first).value
+    assert solution.objective - relaxed.value <= 0.7 * gap
+
+
 def test_a_correlation_that_is_too_small_is_found_out():
     """The test above can fail: 1 % less than the dual correlation proves too much."""
     exceeded = 0
@@ -345,17 +392,25 @@ def test_a_narrow_network_gets_a_better_one(wide):
     assert "% above the global optimum: better_network" in str(found)
 
 
-def test_bounds_grow_with_the_time(wide):
+def test_bounds_grow_with_the_time(wide, monkeypatch):
+    """Whoever stops a run at any time has a bound that is valid, and the later the better."""
     X, y, beta, solution = wide
     narrow = Network(solution.network.hidden_weights[:2], solution.network.output_weights[:2])
-    bounds = []
-    for seconds in (0.05, 0.5, 4.0):
-        found = certify(narrow, X, y, beta=beta, method="bound", tol=1e-3, max_time=seconds)
-        assert found.kind == "bound"
-        assert found.lower_bound <= solution.objective
-        bounds.append(found.lower_bound)
-    assert all(later >= 0.97 * earlier for earlier, later in itertools.pairwise(bounds))
-    assert bounds[-1] > bounds[0]
+    bounds, keep = [], Prover._keep
+
+    def recorded(self, proof):
+        keep(self, proof)
+        bounds.append(self.proof.lower_bound)
+
+    monkeypatch.setattr(Prover, "_keep", recorded)
+    last = certify(narrow, X, y, beta=beta, method="bound", tol=1e-3, max_time=4.0)
+    assert len(bounds) > 3
+    assert bounds == sorted(bounds)
+    assert bounds[0] < bounds[-1] == last.lower_bound <= solution.objective
+    bounds.clear()
+    first = certify(narrow, X, y, beta=beta, method="bound", tol=1e-3, max_time=0.05)
+    assert first.kind == "bound"
+    assert first.lower_bound < last.lower_bound
 
 
 def test_a_weak_proof_stands_beside_the_estimate():

@@ -25,6 +25,7 @@ from nogap.rows import Rows
 
 MOST_OUTPUTS = 6  # 2^(C - 1) orthants; beyond it one orthant's bound serves for all
 INNER_PRECISION = 0.1  # of the precision that is asked
+MOST_STEPS = 1_000_000  # time ends it earlier
 
 
 class OutputBound:
@@ -53,7 +54,7 @@ class OutputBound:
         self.enough = 0.0
         self.precision, self.max_cones = precision, max_cones
         self.rows = rows
-        self.scalar = BranchAndBound(rows, INNER_PRECISION * precision)
+        self.scalar = BranchAndBound(rows, INNER_PRECISION * precision, MOST_STEPS)
 
     def price(
         self, V: Array, count: int, starts: Array | None = None

@@ -59,8 +59,16 @@ class RowSpace:
         share = v * np.abs(self.length)
         weights = np.bincount(self.line, weights=share, minlength=m)
         turned = np.bincount(self.line, weights=share * (self.length < 0), minlength=m)
-        kept = weights != 0
-        return Side(weights[kept], self.normals[kept], -turned @ self.normals)
+        kept = np.flatnonzero(weights)
+        return Side(weights[kept], self.normals[kept], -turned @ self.normals, kept)
+
+    def features(self, t: Array, z: Array) -> Array:
+        """Features (n,) of the rows, where those of the lines are t (m,) and relu(t) is z (m,)."""
+        if not z.size:
+            return np.zeros(self.line.size)
+        signed = z[self.line] - (self.length < 0) * t[self.line]
+        features: Array = np.abs(self.length) * signed
+        return features
 
     def rounding(self, v: Array) -> float:
         """Sums over rows and columns in float64, and what the basis leaves out of each row."""
@@ -78,15 +86,18 @@ class Side:
         Not zero; rows with positive weights pull, the others push back.
     normals : array (m, r)
     base : array (r,)
+    lines : int array (m,)
+        Which of the space's lines they are.
     """
 
     weights: Array
     normals: Array
     base: Array
+    lines: IntArray
 
     def flipped(self) -> Side:
         """The other sign of the dual point."""
-        return Side(-self.weights, self.normals, -self.base)
+        return Side(-self.weights, self.normals, -self.base, self.lines)
 
     def trivial_bound(self) -> float:
         """An upper bound of h on the unit ball that costs nothing."""

@@ -1,9 +1,10 @@
-"""Proofs: rigorous lower bounds on what every network can reach, as good as the time allows.
+"""The prover: dual points and bounds of their correlation, by turns.
 
 Any dual point gives a bound, so a proof takes two things: a good dual point, which is what training
 on from the network finds, and an upper bound of its dual correlation, which is what branch and
-bound finds.  Rounds of doubling length do both by turns, so that whoever stops earlier has what the
-rounds so far have proved.
+bound finds.  Where the tree is too large for the time, dual points on the way to the relaxation's
+(:mod:`.relaxed_dual`) have smaller ones.  Rounds of doubling length do all by turns, so that
+whoever stops earlier has what the rounds so far have proved.
 """
 
 from __future__ import annotations
@@ -16,16 +17,22 @@ import numpy as np
 
 from nogap._interrupt import InterruptRequest
 from nogap._typing import Array
-from nogap.certificate import Certificate, about, better, certificate_from_dual
+from nogap.certificate import Certificate, Correlation, about, better, certificate_from_dual
+from nogap.oracles.branch_and_bound import MOST_BOX_DIMENSIONS
 from nogap.oracles.outputs import OutputBound
 from nogap.plans import adaptive_plan
 from nogap.problem import Problem
+from nogap.proofs.relaxed_dual import RelaxedDual
 from nogap.solvers.adaptive import Limits
 from nogap.solvers.neurons import Neurons, objective
 from nogap.units import ReLU
 
 FIRST_ROUND = 0.25  # seconds
 TRAINED = 0.2  # of the tolerance: estimated gap at which training on has done its part
+LONG, SHARE = 2.0, 0.1  # length of a round from which relaxing pays: seconds, or share of all
+RELAXING = 0.5  # of a round's length
+TRIES = 2  # dual points a round
+NEAR = 0.75  # on the way to V, from where V itself is worth a try
 BISECTIONS = 12
 WIDEST = 4.0  # times the least correlation that could be proved
 
@@ -78,6 +85,9 @@ class Prover:
         self.neurons = start
         self.value = objective(problem, ReLU(), start)
         self.oracle = OutputBound(problem.rows, 0.5 * tol)
+        self.small = min(problem.rows.n, problem.rows.d) <= MOST_BOX_DIMENSIONS
+        self.relaxed: RelaxedDual | None = None
+        self.near = 0.0
         self.proof: Certificate | None = None
         self.estimate: Certificate | None = None
 
@@ -106,16 +116,47 @@ class Prover:
         """Each round trains on and proves; the first has the points, and so there is a proof."""
         length = FIRST_ROUND
         trained = self._estimated_gap() <= TRAINED * self.tol
-        last = min(length, self.left) if not trained else self.left
         for k, V in enumerate(points):
-            self._prove(V, last / (len(points) - k))
-        while not self._closed() and self.left > 0 and not self.interrupt.pending:
-            if trained:
-                return
-            V = self._train(min(length, 0.5 * self.left))
-            trained = self._estimated_gap() <= TRAINED * self.tol
-            self._prove(V, self.left if trained else min(length, self.left))
+            self._prove(V, min(length, self.left) / (len(points) - k))
+        V = points[0]
+        while not self._over():
+            if not trained:
+                V = self._train(min(length, 0.5 * self.left))
+                trained = self._estimated_gap() <= TRAINED * self.tol
+            relaxes = length >= min(LONG, SHARE * self.max_time)
+            if relaxes and not self._over() and self.problem.n_outputs == 1:
+                self._prove_between(V, length)
+            if not self._over() and (self.relaxed is None or self.small or self.near >= NEAR):
+                whole = trained and relaxes and (self.small or self.problem.n_outputs > 1)
+                self._prove(V, self.left if whole else min(length, self.left))
             length *= 2
+
+    def _prove_between(self, V: Array, length: float) -> None:
+        """Proofs at dual points between V and the relaxation's, as near to V as trees end in time.
+
+        ``self.near`` is how near, from 0 to 1.
+        """
+        if self.relaxed is None:
+            self.relaxed = RelaxedDual(self.problem, self.neurons, V)
+        end = time.perf_counter() + min(length, self.left) * RELAXING
+        self.relaxed.improve(lambda: time.perf_counter() >= end or self.interrupt.pending)
+        claim = Correlation(self.relaxed.correlation, "bound")
+        self._keep(certificate_from_dual(self.problem, self.value, self.relaxed.V, claim))
+        if self.small:
+            return
+        far = 1.0
+        for _ in range(TRIES):
+            if self._over():
+                return
+            middle = 0.5 * (self.near + far)
+            point = middle * V + (1 - middle) * self.relaxed.V
+            if self._prove(point, min(length, self.left)):
+                self.near = middle
+            else:
+                far = middle
+
+    def _over(self) -> bool:
+        return self._closed() or self.left <= 0 or self.interrupt.pending
 
     def _estimated_gap(self) -> float:
         assert self.estimate is not None
@@ -136,13 +177,17 @@ class Prover:
         V: Array = outcome.certificate.dual.reshape(self.problem.Y.shape)
         return V
 
-    def _prove(self, V: Array, seconds: float) -> None:
-        """Bound the correlation of V and keep the certificate if it is the strongest."""
+    def _prove(self, V: Array, seconds: float) -> bool:
+        """Bound the correlation of V, keep a stronger proof; whether the tree came to its end."""
         end = time.perf_counter() + seconds
         self.oracle.should_stop = lambda: time.perf_counter() >= end or self.interrupt.pending
         self.oracle.enough = largest_sufficient(self.problem, V, self.value, self.tol)
         _, correlation = self.oracle.price(V, 1, self.neurons.directions)
-        proof = certificate_from_dual(self.problem, self.value, V, correlation)
+        self._keep(certificate_from_dual(self.problem, self.value, V, correlation))
+        return not self.oracle.should_stop()
+
+    def _keep(self, proof: Certificate) -> None:
+        """The stronger of this proof and the strongest so far."""
         self.proof = proof if self.proof is None else better(about(self.proof, self.value), proof)
 
 
