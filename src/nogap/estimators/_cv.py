@@ -20,6 +20,11 @@ from nogap.estimators._selection import Rule, Selection, alpha_grid, select_alph
 from nogap.estimators._warnings import warn_not_converged
 
 
+# Where the target has little noise, a thousandth of the objective says nothing of predictions: a
+# gap of this times tol, of the loss of the largest alpha, is enough (as scikit-learn's Lasso has it).
+SHARE_OF_WORST = 0.1
+
+
 class AlphaByCrossValidation(ReLUEstimator):
     """Mixin before an estimator with ``alpha``: finds it, then fits as that estimator does."""
 
@@ -106,8 +111,13 @@ class AlphaByCrossValidation(ReLUEstimator):
                 notify=self._tell,
             )
         self._set_selection(selection)
-        self._fit_network(data, self.alpha_)
+        self._fit_network(data, self.alpha_, self._gap_tol(selection.worst * data.weights.sum()))
         return self
+
+    def _gap_tol(self, loss: float) -> float | None:
+        """A gap that is small enough by itself; loss is that of a network that knows nothing."""
+        gap = SHARE_OF_WORST * self.tol * loss
+        return gap if np.isfinite(gap) and gap > 0 else None
 
     def _tell(self, note: str) -> None:
         if self.verbose:
