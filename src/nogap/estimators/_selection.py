@@ -155,7 +155,7 @@ def select_alpha(
     n_stages = -(-alphas.size // STAGE)
     at_once = min(effective_n_jobs(n_jobs), len(splits))
     fold = Fold(clone(model), X, y, sample_weight, scorer, score_params or {})
-    steps: list[Step | None] = [None] * len(splits)
+    starts: list[Solution | None] = [None] * len(splits)
     losses = np.empty((0, len(splits)))
     end = None if max_time is None else perf_counter() + max_time
     scores: list[list[float]] = []
@@ -168,14 +168,17 @@ def select_alpha(
             limit = None if end is None else max(end - perf_counter(), 0.0) / shares
             try:
                 steps = parallel(
-                    delayed(fold.advance)(split, part, step and step.last, null_tol, limit)
-                    for split, step, null_tol in zip(splits, steps, _null_tol(losses), strict=True)
+                    delayed(fold.advance)(split, part, start, null_tol, limit)
+                    for split, start, null_tol in zip(
+                        splits, starts, _null_tol(losses), strict=True
+                    )
                 )
             except KeyboardInterrupt:
                 if not scores:
                     raise
                 interrupted = True
                 break
+            starts = [step.last for step in steps]
             scores += map(list, zip(*(step.scores for step in steps), strict=False))
             losses = np.vstack([losses, *zip(*(step.losses for step in steps), strict=False)])
             sizes += map(list, zip(*(step.sizes for step in steps), strict=False))
