@@ -19,8 +19,8 @@ from nogap.estimators._folds import Split, check_splits, splitter
 from nogap.estimators._selection import Rule, Selection, alpha_grid, select_alpha
 from nogap.estimators._warnings import warn_not_converged
 
-# Where targets have little noise, a thousandth of the objective says nothing of predictions: a gap of
-# this times tol, of the loss of the largest alpha, is enough, as it is for scikit-learn's Lasso.
+# Where targets have little noise, a thousandth of the objective says nothing of predictions: a gap
+# of this times tol, of the loss of the largest alpha, is enough, as for scikit-learn's Lasso.
 SHARE_OF_WORST = 0.1
 
 
