@@ -21,7 +21,7 @@ from nogap.estimators._warnings import warn_not_converged
 
 # Where targets have little noise, a thousandth of the objective says nothing of predictions: a gap
 # of this times tol, of the loss of the largest alpha, is enough, as for scikit-learn's Lasso.
-SHARE_OF_WORST = 0.1
+SHARE_OF_WORST = 0.01
 
 
 class AlphaByCrossValidation(ReLUEstimator):

@@ -43,7 +43,7 @@ class ReLUClassifierCV(AlphaByCrossValidation, ReLUClassifier):
         Whether the neurons have a bias c_j, penalised like their other weights.
     fit_intercept : bool, default=True
         Whether each output has a constant b, not penalised.
-    tol : float, default=1e-3
+    tol : float, default=1e-2
         Relative gap at which the last training, with the chosen alpha, stops.
     max_time : float, default=None
         Seconds for the cross-validation, and as many again for the last training.
@@ -131,7 +131,7 @@ class ReLUClassifierCV(AlphaByCrossValidation, ReLUClassifier):
         class_weight: Mapping[Any, float] | str | None = None,
         hidden_bias: bool = True,
         fit_intercept: bool = True,
-        tol: float = 1e-3,
+        tol: float = 1e-2,
         max_time: float | None = None,
         max_neurons: int | None = None,
         n_jobs: int | None = None,

@@ -41,7 +41,7 @@ class ReLURegressorCV(AlphaByCrossValidation, ReLURegressor):
         Whether the neurons have a bias c_j, penalised like their other weights.
     fit_intercept : bool, default=True
         Whether each output has a constant b, not penalised.
-    tol : float, default=1e-3
+    tol : float, default=1e-2
         Relative gap at which the last training, with the chosen alpha, stops.
     max_time : float, default=None
         Seconds for the cross-validation, and as many again for the last training.
@@ -124,7 +124,7 @@ class ReLURegressorCV(AlphaByCrossValidation, ReLURegressor):
         loss: str | Huber = "squared",
         hidden_bias: bool = True,
         fit_intercept: bool = True,
-        tol: float = 1e-3,
+        tol: float = 1e-2,
         max_time: float | None = None,
         max_neurons: int | None = None,
         n_jobs: int | None = None,
