@@ -393,7 +393,7 @@ def test_a_scikit_learn_classifier_with_labels(cancer):
     model.fit(X, names)
     found = certify(model, X, names, beta=1.0, loss="logistic", max_time=2)
     assert found.lower_bound <= found.objective
-    with pytest.raises(ValueError, match="trained with the logistic loss.*pass loss='logistic'"):
+    with pytest.raises(ValueError, match=r"trained with the logistic loss.*pass loss='logistic'"):
         certify(model, X, names, beta=1.0)
     with pytest.raises(ValueError, match="'maybe' is not among the classes"):
         certify(model, X, np.where(labels == 1, "maybe", "benign"), beta=1.0, loss="logistic")

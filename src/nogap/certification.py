@@ -84,8 +84,9 @@ def certify(
         beta = lambda; beside a *mean* of losses it is beta = n * lambda. scikit-learn's
         ``MLPRegressor(alpha=...)`` and ``MLPClassifier`` have beta = alpha, and decay no biases.
     loss, hidden_bias, fit_intercept, sample_weight
-        As in :func:`nogap.train`; a classifier needs its own loss named. A hidden bias of the model counts as a penalised ones column, a
-        bias of its output as an intercept, whether or not these flags are set.
+        As in :func:`nogap.train`; a classifier needs its own loss named. A hidden bias of the model
+        counts as a penalised ones column, a bias of its output as an intercept, whether or not
+        these flags are set.
     method : {"auto", "exact", "bound", "search"}
         "exact" settles all activation patterns (one output); "bound" proves what the time allows,
         by branch and bound; "search" estimates. "auto" takes "exact" where it is cheap, otherwise

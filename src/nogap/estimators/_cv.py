@@ -16,12 +16,8 @@ from nogap._typing import Array, ArrayLike
 from nogap.estimators._base import DEFAULT_SEED, ReLUEstimator, logger, progress
 from nogap.estimators._callbacks import with_callbacks
 from nogap.estimators._folds import Split, check_splits, splitter
-from nogap.estimators._selection import Rule, Selection, alpha_grid, select_alpha
+from nogap.estimators._selection import Rule, Selection, alpha_grid, select_alpha, sufficient_gap
 from nogap.estimators._warnings import warn_not_converged
-
-# Where targets have little noise, a thousandth of the objective says nothing of predictions: a gap
-# of this times tol, of the loss of the largest alpha, is enough, as for scikit-learn's Lasso.
-SHARE_OF_WORST = 0.01
 
 
 class AlphaByCrossValidation(ReLUEstimator):
@@ -110,13 +106,9 @@ class AlphaByCrossValidation(ReLUEstimator):
                 notify=self._tell,
             )
         self._set_selection(selection)
-        self._fit_network(data, self.alpha_, self._gap_tol(selection.worst * data.weights.sum()))
+        gap_tol = sufficient_gap(self.tol, selection.worst, float(data.weights.sum()))
+        self._fit_network(data, self.alpha_, gap_tol)
         return self
-
-    def _gap_tol(self, loss: float) -> float | None:
-        """A gap that is small enough by itself; loss is that of a network that knows nothing."""
-        gap = SHARE_OF_WORST * self.tol * loss
-        return gap if np.isfinite(gap) and gap > 0 else None
 
     def _tell(self, note: str) -> None:
         if self.verbose:

@@ -32,6 +32,9 @@ FINEST = 1e-6
 PATIENCE = 3
 # It ends, too, when little is left to learn and a stage has learnt little of it.
 LEFT, LEARNT = 0.1, 1e-3  # of the held-out loss of the largest alpha
+# Where targets have little noise, a thousandth of the objective says nothing of predictions: this
+# share of the loss of a network that knows nothing is gap enough, as for scikit-learn's Lasso.
+SUFFICIENT, OF_TOL = 1e-4, 0.1
 # Alphas between two looks at all folds; each look lets workers wait for one another.
 STAGE = 3
 # Below this share of the objective of the empty network, alpha_max is rounding error.
@@ -212,6 +215,12 @@ def choose(scores: Array, rule: Rule) -> int:
     if rule == "best":
         return best
     return int(np.argmax(mean >= mean[best] - standard_error(scores)[best]))
+
+
+def sufficient_gap(tol: float, worst: float, weight: float) -> float | None:
+    """A gap, for sums over rows of so much weight, that ends the last training by itself."""
+    gap = min(SUFFICIENT, OF_TOL * tol) * worst * weight
+    return gap if np.isfinite(gap) and gap > 0 else None
 
 
 def standard_error(scores: Array) -> Array:

@@ -43,8 +43,8 @@ class ReLURegressorCV(AlphaByCrossValidation, ReLURegressor):
         Whether each output has a constant b, not penalised.
     tol : float, default=1e-2
         Relative gap at which the last training, with the chosen alpha, stops. Where the target has
-        little noise a gap of a hundredth of ``tol`` times the held-out loss of the largest alpha is
-        enough, too.
+        little noise, a gap of 1e-4 of the loss of the largest alpha is enough, too (less with a
+        ``tol`` below 1e-3).
     max_time : float, default=None
         Seconds for the cross-validation, and as many again for the last training.
     max_neurons : int, default=None
