@@ -1,13 +1,14 @@
 """Test accuracy and R^2 on tables, against scikit-learn's models tuned with the same budget.
 
     python -m benchmarks.quality FOLDER --out DIR                 # every set, every fold: days
-    python -m benchmarks.quality FOLDER --largest 400 --folds 1   # small sets, one fold: minutes
+    python -m benchmarks.quality FOLDER --smallest 150 --largest 400 --folds 2   # small sets
     python -m benchmarks.quality FOLDER --sets wine,yacht --models nogap,linear
     python -m benchmarks.quality --render DIR                     # table and plot anew
 
 FOLDER holds ``uci121/NAME.npz`` (X, y, fold0_train, fold0_test, ...; n_train where the last
 rows are a test part of their own) and ``regression/NAME.npz`` (X, y, test0, ...; or test_mask).
-Results go to DIR/quality.json one by one, so a run can be stopped and taken up again.
+Results are appended to DIR/quality.jsonl one by one: a run can be stopped and taken up again, and
+several may fill the same file. The seconds are CPU time of one process; run with one BLAS thread.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 
-from benchmarks.quality_report import write_report
+from benchmarks.quality_report import STORE, read_records, write_report
 from nogap import ReLUClassifierCV, ReLURegressorCV
 
 MODELS = ("nogap", "mlp", "mlp tuned", "linear", "rbf svm", "forest")
@@ -42,6 +43,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/tmp/quality"))
     parser.add_argument("--sets", default="")
     parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--smallest", type=int, default=0, help="fewest rows of a set")
     parser.add_argument("--largest", type=int, default=10**9, help="most rows of a set")
     parser.add_argument("--folds", type=int, default=4, help="most folds of a set")
     parser.add_argument("--render", type=Path)
@@ -58,23 +60,23 @@ def main() -> None:
             continue
         with np.load(path, allow_pickle=False) as file:
             data = {name: file[name] for name in file.files if file[name].dtype.kind != "O"}
-        if len(data["y"]) <= arguments.largest:
+        if arguments.smallest <= len(data["y"]) <= arguments.largest:
             run(path, data, arguments)
     write_report(arguments.out)
 
 
 def run(path: Path, data: dict, arguments: argparse.Namespace) -> None:
     """All models on all folds of one set; what is in the file already is not run again."""
-    store = arguments.out / "quality.json"
+    store = arguments.out / STORE
     task = "regression" if path.parent.name == "regression" else "classification"
     for fold, (train, test) in zip(range(arguments.folds), splits(data, task), strict=False):
         for name in arguments.models.split(","):
-            records = json.loads(store.read_text()) if store.exists() else []
             key = {"set": path.stem, "task": task, "fold": fold, "model": name}
-            if any(key.items() <= record.items() for record in records):
+            if any(key.items() <= record.items() for record in read_records(store)):
                 continue
             record = {**key, **measure(name, task, data, train, test)}
-            store.write_text(json.dumps([*records, record], indent=0))
+            with store.open("a") as file:
+                file.write(json.dumps(record) + "\n")
             print(*record.values(), flush=True)
 
 
@@ -136,9 +138,7 @@ def build(name: str, task: str, y: np.ndarray) -> object:
     if regression:
         folds = KFold(FOLDS, shuffle=True, random_state=0)
     else:
-        rarest = np.unique(y, return_counts=True)[1].min()
-        count = max(2, min(FOLDS, int(np.bincount(np.unique(y, return_inverse=True)[1]).max())))
-        folds = StratifiedKFold(count if rarest else 2, shuffle=True, random_state=0)
+        folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     model = {
         "nogap": lambda: ReLURegressorCV() if regression else ReLUClassifierCV(),
         "mlp": lambda: (MLPRegressor if regression else MLPClassifier)(random_state=0),
@@ -162,8 +162,10 @@ def build(name: str, task: str, y: np.ndarray) -> object:
             {"C": [0.1, 1.0, 10.0, 100.0], "gamma": ["scale", 0.01, 0.03, 0.1]},
             cv=folds,
         ),
-        "forest": lambda: (RandomForestRegressor if regression else RandomForestClassifier)(
-            300, random_state=0
+        "forest": lambda: GridSearchCV(
+            (RandomForestRegressor if regression else RandomForestClassifier)(200, random_state=0),
+            {"max_features": ["sqrt", 0.5], "min_samples_leaf": [1, 3]},
+            cv=folds,
         ),
     }[name]()
     if regression and name in ("mlp", "mlp tuned", "rbf svm"):

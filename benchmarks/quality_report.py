@@ -10,11 +10,19 @@ from scipy.stats import rankdata, wilcoxon
 
 TIE = 0.002  # scores that differ by less are level
 OURS = "nogap"
+STORE = "quality.jsonl"
+
+
+def read_records(store: Path) -> list[dict]:
+    """One record a line: set, task, fold, model, rows, score, neurons, seconds."""
+    if not store.exists():
+        return []
+    return [json.loads(line) for line in store.read_text().splitlines()]
 
 
 def write_report(folder: Path) -> None:
-    """DIR/quality.md and DIR/quality.png from DIR/quality.json."""
-    records = json.loads((folder / "quality.json").read_text())
+    """DIR/quality.md and DIR/quality.png from DIR/quality.jsonl."""
+    records = read_records(folder / STORE)
     models = list(dict.fromkeys(record["model"] for record in records))
     sets = []
     for name in dict.fromkeys((record["task"], record["set"]) for record in records):

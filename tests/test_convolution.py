@@ -1,4 +1,4 @@
-"""Convolutions: published optima, an independent judge by a sweep over all filters, PyTorch, files."""
+"""Convolutions: published optima, an independent judge by a sweep over all filters, PyTorch, ONNX, files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.optimize import minimize
 from scipy.sparse import csr_array
+from tests.onnx_runtime import onnx_outputs
 from tests.reference import patterns_by_rays, solve
 
 import nogap
@@ -273,6 +274,9 @@ def test_networks_in_pytorch_in_files_and_pruned(shape, size, pooling, tied, tmp
             )
             F = network.predict(X)
             assert_allclose(network.to_torch()(torch.from_numpy(X)).detach(), F, atol=1e-10)
+            network.to_onnx(tmp_path / "net.onnx")
+            (single,) = onnx_outputs(tmp_path / "net.onnx", X)
+            assert_allclose(single, F, atol=1e-5 * max(1.0, np.abs(F).max()))
             network.save(tmp_path / "net")
             assert_allclose(ConvolutionalNetwork.load(tmp_path / "net").predict(X), F)
             pruned = network.prune(X)

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.datasets import load_iris
+from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from tests.onnx_runtime import onnx_outputs
 
-from nogap import Network, ReLUClassifier, ReLURegressor
+from nogap import Network, ReLUClassifier, ReLUFeatures, ReLURegressor
 
 COMPILER = next((c for c in ("cc", "gcc", "clang") if shutil.which(c)), None)
 
@@ -65,9 +67,8 @@ def test_what_c_cannot_hold():
         Network([[1.0]], [1.0], activation="gated", gates=[[1.0]]).to_c()
 
 
-def onnx_outputs(model, X):
+def converted_outputs(model, X):
     pytest.importorskip("skl2onnx")
-    runtime = pytest.importorskip("onnxruntime")
     from skl2onnx import to_onnx
 
     from nogap.exchange.onnx_converter import register_onnx_converters
@@ -75,12 +76,7 @@ def onnx_outputs(model, X):
     register_onnx_converters()
     options = {id(model): {"zipmap": False}} if hasattr(model, "classes_") else None
     graph = to_onnx(model, X[:1].astype(np.float32), options=options)
-    quiet = runtime.SessionOptions()
-    quiet.intra_op_num_threads, quiet.log_severity_level = 1, 4
-    session = runtime.InferenceSession(
-        graph.SerializeToString(), quiet, providers=["CPUExecutionProvider"]
-    )
-    return session.run(None, {"X": X.astype(np.float32)})
+    return onnx_outputs(graph.SerializeToString(), X)
 
 
 @pytest.mark.parametrize("targets", [1, 2])
@@ -88,7 +84,18 @@ def test_a_regression_pipeline_in_onnx(targets):
     X = RNG.normal(size=(30, 3))
     Y = np.column_stack([np.abs(X[:, 0]), X[:, 1]])[:, :targets]
     model = make_pipeline(StandardScaler(), ReLURegressor(0.05, tol=0.01)).fit(X, Y)
-    assert_allclose(onnx_outputs(model, X)[0], model.predict(X), atol=1e-5)
+    assert_allclose(converted_outputs(model, X)[0], model.predict(X), atol=1e-5)
+
+
+@pytest.mark.parametrize("last", ["features", "ridge"])
+def test_features_in_a_pipeline_in_onnx(last):
+    X = RNG.normal(size=(30, 3))
+    y = np.abs(X[:, 0]) + X[:, 1]
+    steps = [StandardScaler(), ReLUFeatures(ReLURegressor(0.05, tol=0.01))]
+    model = make_pipeline(*steps, *([Ridge()] if last == "ridge" else [])).fit(X, y)
+    expected = model.predict(X)[:, None] if last == "ridge" else model.transform(X)
+    assert expected.shape[1] >= 1
+    assert_allclose(converted_outputs(model, X)[0], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -100,7 +107,7 @@ def test_a_classification_pipeline_in_onnx(n_classes, strings, loss):
     X, y = X[rows][:, :2], y[rows]
     y = np.array(["a", "b", "c"])[y] if strings else y
     model = make_pipeline(StandardScaler(), ReLUClassifier(0.05, loss=loss, tol=0.01)).fit(X, y)
-    labels, scores = onnx_outputs(model, X)
+    labels, scores = converted_outputs(model, X)
     assert labels.tolist() == model.predict(X.astype(np.float32)).tolist()
     if loss == "logistic":
         assert_allclose(scores, model.predict_proba(X), atol=1e-5)

@@ -16,6 +16,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from tests.onnx_runtime import onnx_outputs
 
 from nogap import Network, train
 from nogap.losses import Huber
@@ -549,17 +550,10 @@ def test_a_wide_network_in_torch():
 
 @pytest.mark.parametrize("kind", EXPORTED)
 def test_to_onnx(kind, tmp_path):
-    runtime = pytest.importorskip("onnxruntime")
     network, X = NETWORKS[kind], random_rows()
     network.to_onnx(tmp_path / "model.onnx")
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 4
-    session = runtime.InferenceSession(
-        str(tmp_path / "model.onnx"), options, providers=["CPUExecutionProvider"]
-    )
     for rows in (X, X[:1]):
-        (outputs,) = session.run(["predictions"], {"X": rows.astype(np.float32)})
+        (outputs,) = onnx_outputs(tmp_path / "model.onnx", rows)
         assert outputs.shape == (len(rows), network.n_outputs)
         assert_allclose(outputs, network.decision(rows), atol=1e-5)
 

@@ -474,10 +474,14 @@ def test_a_scikit_learn_classifier_with_labels(cancer):
     model.fit(X, names)
     found = certify(model, X, names, beta=1.0, loss="logistic", max_time=2)
     assert found.lower_bound <= found.objective
+    with pytest.raises(ValueError, match=r"trained with the logistic loss.*pass loss='logistic'"):
+        certify(model, X, names, beta=1.0)
     with pytest.raises(ValueError, match="'maybe' is not among the classes"):
         certify(model, X, np.where(labels == 1, "maybe", "benign"), beta=1.0, loss="logistic")
     three = np.arange(150) % 3
     model.fit(X, three)
+    with pytest.raises(ValueError, match="pass loss='multinomial'"):
+        certify(model, X, three, beta=1.0)
     found = certify(model, X, three, beta=1.0, loss="multinomial", method="search", max_time=1)
     assert_allclose(found.dual.sum(axis=1), 0.0, atol=1e-9)
 

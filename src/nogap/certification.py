@@ -84,8 +84,9 @@ def certify(
         beta = lambda; beside a *mean* of losses it is beta = n * lambda. scikit-learn's
         ``MLPRegressor(alpha=...)`` and ``MLPClassifier`` have beta = alpha, and decay no biases.
     loss, hidden_bias, fit_intercept, sample_weight
-        As in :func:`nogap.train`. A hidden bias of the model counts as a penalised ones column, a
-        bias of its output as an intercept, whether or not these flags are set.
+        As in :func:`nogap.train`; a classifier needs its own loss named. A hidden bias of the model
+        counts as a penalised ones column, a bias of its output as an intercept, whether or not
+        these flags are set.
     method : {"auto", "exact", "bound", "search"}
         "exact" settles all activation patterns (one output); "bound" proves what the time allows,
         by branch and bound; "search" estimates. "auto" takes "exact" where it is cheap, otherwise
@@ -131,6 +132,7 @@ def certify(
     method, rng = check_method(method), generator(random_state)
     limit = check_optional_positive(max_time, "max_time") or SECONDS
     tol = check_positive(tol, "tol")
+    _check_loss(model, loss)
     network, y = _as_network(model, y)
     if network is not None:
         hidden_bias = hidden_bias or network.hidden_bias is not None
@@ -368,6 +370,19 @@ def _certify_predictions(
             "is proved; check objective, beta and loss"
         )
     return certificate
+
+
+def _check_loss(model: Any, loss: str | Loss) -> None:
+    """Refuse to judge a classifier by the default loss, with which it was not trained."""
+    classes = getattr(model, "classes_", None)
+    if classes is None or getattr(loss, "name", loss) != "squared":
+        return
+    own = getattr(model, "_training_loss", None)
+    trained = own() if own else "logistic" if len(classes) == 2 else "multinomial"
+    raise ValueError(
+        f"the {type(model).__name__} was trained with the {trained} loss, and would be judged by "
+        f"the squared loss: pass loss={trained!r}"
+    )
 
 
 def _as_network(model: Any, y: Any) -> tuple[Network | None, Any]:

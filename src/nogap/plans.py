@@ -30,6 +30,7 @@ LISTED_TOLERANCE = 1e-6  # and this is what interior points reach on a list of p
 PROVED_TOLERANCE = 1e-4  # where all patterns are cheap to list, adaptive training goes this far
 TINY = 200  # entries of X up to which the exact oracle is quicker than a search
 SHORT_SLIDE = 30
+ENOUGH = 1e-2  # of the tolerance: what ten steps of a descent must gain in networks to compare
 SEEDS = (50, 200, 1000)  # random starts of the search oracle, level by level
 PATCH_SEEDS = (30, 100, 300)  # where a start costs as much as many on single rows
 
@@ -83,21 +84,23 @@ def adaptive_plan(
     problem: Problem, unit: Unit, limits: Limits, rng: np.random.Generator, *, exact: bool
 ) -> Plan:
     """Neurons as they are needed; ``exact`` asks the exact oracle for the last word."""
-    oracles = _searches(problem, unit, rng)
+    oracles = _searches(problem, unit, rng, precise=limits.prove)
     if exact and limits.prove:
-        limits = replace(limits, tol=min(limits.tol, PROVED_TOLERANCE))
+        limits = replace(limits, tol=min(limits.tol, PROVED_TOLERANCE), gap_tol=0.0)
         last_word = exact_oracle_of(problem.rows, unit, problem.n_outputs, 1e-3 * limits.tol)
         if height(problem.rows) * problem.rows.d <= TINY:
             return Plan(unit, [last_word], FreeMaster(problem, unit, SHORT_SLIDE), limits)
         oracles = _before(last_word, oracles[:1])
     elif not limits.prove:
-        oracles = oracles[:-1]
+        oracles = oracles[:1]
     return _free(problem, unit, oracles, limits, rng)
 
 
-def _searches(problem: Problem, unit: Unit, rng: np.random.Generator) -> list[Oracle]:
+def _searches(
+    problem: Problem, unit: Unit, rng: np.random.Generator, *, precise: bool = True
+) -> list[Oracle]:
     seeds = SEEDS if problem.rows.n_positions == 1 else PATCH_SEEDS
-    return [SearchOracle(problem.rows, rng, count, problem.beta, unit) for count in seeds]
+    return [SearchOracle(problem.rows, rng, count, problem.beta, unit, precise) for count in seeds]
 
 
 def _free(
@@ -107,7 +110,10 @@ def _free(
     limits: Limits,
     rng: np.random.Generator,
 ) -> Plan:
-    master = FreeMaster(problem, unit)
+    enough = (0.0, 0.0)
+    if not limits.prove:
+        enough = ENOUGH * limits.tol, ENOUGH * limits.gap_tol
+    master = FreeMaster(problem, unit, enough=enough)
     return Plan(unit, oracles, master, limits, explorer=Explorer(problem, unit, master, rng))
 
 

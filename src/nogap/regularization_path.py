@@ -94,29 +94,26 @@ def path(
     penalties = _penalties(X, y, betas, n_betas, smallest, options)
     patterns = options.get("patterns", "adaptive")
     warm = isinstance(patterns, str) and patterns == "adaptive" and options.get("unit") != "gated"
-    slack = 0.0 if null_tol is None else null_tol * _null_objective(X, y, options)
-    start, above = warm_start, None
-    if start is not None and slack:
-        above = _value(start, X, y, penalties[0], options)
+    slack = None if null_tol is None else null_tol * _null_objective(X, y, options) or None
+    start = warm_start
     solutions: list[Solution] = []
     end = None if limit is None else time.perf_counter() + limit
     for beta in penalties:
         left = None if end is None else end - time.perf_counter()
         if left is not None and left <= 0 and solutions:
             break
-        # the objective falls along the path, so the gap that is left is at most the slack
-        share = null_tol or 0.0 if not above else slack / above
         solution = train(
             X,
             y,
             beta=beta,
-            tol=max(tol, share),
+            tol=tol,
+            gap_tol=slack,
             max_time=left,
             warm_start=start,
             **options,
         )
         solutions.append(solution)
-        start, above = (solution if warm else None), solution.objective
+        start = solution if warm else None
         if solution.status is Status.INTERRUPTED:
             break
     return solutions
@@ -127,15 +124,6 @@ def _null_objective(X: Any, y: ArrayLike, options: dict[str, Any]) -> float:
     chosen = {k: v for k, v in options.items() if k in OF_PROBLEM}
     problem = formulate(X, y, beta=1.0, **chosen)
     return problem.loss_value(np.zeros_like(problem.Y) + Neurons.none(problem).intercept)
-
-
-def _value(
-    start: Network | Solution, X: Any, y: ArrayLike, beta: float, options: dict[str, Any]
-) -> float:
-    """Objective of the network that a path starts from."""
-    network = start.network if isinstance(start, Solution) else start
-    chosen = {k: v for k, v in options.items() if k in ("loss", "sample_weight")}
-    return network.objective(X, y, beta=beta, **chosen)
 
 
 def _penalties(

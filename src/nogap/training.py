@@ -42,6 +42,7 @@ def train(
     fit_intercept: bool = False,
     sample_weight: ArrayLike | None = None,
     tol: float = 1e-3,
+    gap_tol: float | None = None,
     max_time: float | None = None,
     max_neurons: int | None = None,
     prove: bool = True,
@@ -82,6 +83,9 @@ def train(
     tol : float
         Stop when the relative gap (proved, or estimated for the kind "search") is at most this.
         Programs over a list of patterns are solved to 1e-7 at least.
+    gap_tol : float, optional
+        Stop, too, when the gap itself is at most this. What a network predicts seldom hangs on
+        the last thousandth of an objective that is small; a share of a held-out loss is a measure.
     max_time : float, optional
         Seconds after which the best network so far is returned.
     max_neurons : int, optional
@@ -132,6 +136,7 @@ def train(
     )
     limits = Limits(
         tol=check_positive(tol, "tol"),
+        gap_tol=check_optional_positive(gap_tol, "gap_tol") or 0.0,
         max_time=check_optional_positive(max_time, "max_time"),
         max_neurons=check_optional_count(max_neurons, "max_neurons"),
         prove=prove,

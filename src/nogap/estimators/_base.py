@@ -154,7 +154,7 @@ class ReLUEstimator(CallbackSupportMixin, BaseEstimator):
             raise ValueError("Sample weights must contain at least one non-zero number.")
         return weights
 
-    def _fit_network(self, data: TrainingSet, alpha: float) -> None:
+    def _fit_network(self, data: TrainingSet, alpha: float, gap_tol: float | None = None) -> None:
         """Train on checked and encoded data, and set the fitted attributes."""
         with (
             progress(type(self).__name__, self.verbose) as logged,
@@ -165,6 +165,7 @@ class ReLUEstimator(CallbackSupportMixin, BaseEstimator):
                 data.rows.Y,
                 beta=data.beta(alpha),
                 tol=self.tol,
+                gap_tol=gap_tol,
                 max_time=self.max_time,
                 warm_start=self._starting_network(data.rows.Y.shape[1]),
                 callbacks=[*logged, *told],

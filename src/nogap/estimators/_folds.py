@@ -57,8 +57,8 @@ def check_splits(
         The first split that does, and what to do.
     """
     for k, (train, test) in enumerate(splits):
-        rows = test if weights is None else test[weights[test] > 0]
-        if not rows.size:
+        tested = test if weights is None else test[weights[test] > 0]
+        if not tested.size:
             raise ValueError(
                 f"split {k} of cv has no row of positive weight to test on; use fewer folds"
             )
@@ -68,7 +68,7 @@ def check_splits(
                 f"split {k} of cv has fewer than two classes to train on; use fewer folds, or a "
                 "splitter that keeps the classes together"
             )
-        if by_class and not np.isin(y[test], y[rows]).any():
+        if by_class and not np.isin(y[tested], y[rows]).any():
             raise ValueError(
                 f"split {k} of cv tests only on classes that it does not train on; use a "
                 "stratified splitter"

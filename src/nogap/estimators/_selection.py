@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -20,12 +21,20 @@ from nogap.solution import Solution, Status
 Rule: TypeAlias = Literal["best", "one_standard_error"]
 Scorer: TypeAlias = Callable[..., float]
 
-N_ALPHAS = 15
-SMALLEST = 1e-3  # of alpha_max
-# Networks for comparison need no fine gap, and no proof: of what the empty network leaves open.
+N_ALPHAS = 24
+SMALLEST = 1e-5  # of alpha_max; the path nearly always ends long before
+# Networks for comparison need no fine gap, and no proof: of what the empty network leaves open,
 TOL = 0.015
+# and, where that is a small part of it (targets without noise), of the held-out loss.
+HELD_OUT_TOL = 0.15
+FINEST = 1e-6
 # The path ends when so many alphas in a row are worse than the best.
 PATIENCE = 3
+# It ends, too, when little is left to learn and a stage has learnt little of it.
+LEFT, LEARNT = 0.1, 1e-3  # of the held-out loss of the largest alpha
+# Where targets have little noise, a thousandth of the objective says nothing of predictions: this
+# share of the loss of a network that knows nothing is gap enough, as for scikit-learn's Lasso.
+SUFFICIENT, OF_TOL = 1e-4, 0.1
 # Alphas between two looks at all folds; each look lets workers wait for one another.
 STAGE = 3
 # Below this share of the objective of the empty network, alpha_max is rounding error.
@@ -41,6 +50,8 @@ class Selection:
     alphas : array (k,)
         Those that were tried, from large to small.
     scores : array (k, folds)
+    losses : array (k, folds)
+        Mean held-out losses, whatever the scores are.
     n_neurons : array (k, folds) of int
     chosen : int
         Position of the chosen alpha.
@@ -50,6 +61,7 @@ class Selection:
 
     alphas: Array
     scores: Array
+    losses: Array
     n_neurons: IntArray
     chosen: int
     interrupted: bool = False
@@ -57,6 +69,11 @@ class Selection:
     @property
     def alpha(self) -> float:
         return float(self.alphas[self.chosen])
+
+    @property
+    def worst(self) -> float:
+        """Mean held-out loss of the largest alpha, whose network knows next to nothing."""
+        return float(self.losses[0].mean())
 
     @property
     def mean(self) -> Array:
@@ -86,7 +103,7 @@ class Selection:
 
 
 def alpha_grid(model: ReLUEstimator, data: TrainingSet, count: int) -> Array:
-    """Geometric, from the alpha above which the network is empty to a thousandth of it."""
+    """Geometric, from the alpha above which the network is empty to ``SMALLEST`` times it."""
     options = model._train_options(data)
     options.pop("max_neurons")
     largest = float(nogap.beta_max(data.rows.X, data.rows.Y, **options)) / data.beta(1.0)
@@ -140,19 +157,24 @@ def select_alpha(
     """
     n_stages = -(-alphas.size // STAGE)
     at_once = min(effective_n_jobs(n_jobs), len(splits))
-    limit = None if max_time is None else max_time * at_once / (len(splits) * n_stages)
-    fold = Fold(clone(model), X, y, sample_weight, scorer, score_params or {}, limit)
+    fold = Fold(clone(model), X, y, sample_weight, scorer, score_params or {})
     starts: list[Solution | None] = [None] * len(splits)
+    losses = np.empty((0, len(splits)))
+    end = None if max_time is None else perf_counter() + max_time
     scores: list[list[float]] = []
     sizes: list[list[int]] = []
     interrupted = False
     with Parallel(n_jobs=n_jobs) as parallel:
         for k in range(0, alphas.size, STAGE):
             part = alphas[k : k + STAGE]
+            shares = len(splits) * (n_stages - k // STAGE) / at_once
+            limit = None if end is None else max(end - perf_counter(), 0.0) / shares
             try:
                 steps = parallel(
-                    delayed(fold.advance)(split, part, start)
-                    for split, start in zip(splits, starts, strict=True)
+                    delayed(fold.advance)(split, part, start, null_tol, limit)
+                    for split, start, null_tol in zip(
+                        splits, starts, _null_tol(losses), strict=True
+                    )
                 )
             except KeyboardInterrupt:
                 if not scores:
@@ -161,6 +183,7 @@ def select_alpha(
                 break
             starts = [step.last for step in steps]
             scores += map(list, zip(*(step.scores for step in steps), strict=False))
+            losses = np.vstack([losses, *zip(*(step.losses for step in steps), strict=False)])
             sizes += map(list, zip(*(step.sizes for step in steps), strict=False))
             for alpha, row in zip(part, scores[k:], strict=False):
                 error = standard_error(np.array(row)[None])[0]
@@ -169,14 +192,13 @@ def select_alpha(
                     f"± {error:.2g}"
                 )
             out_of_time = len(scores) < k + part.size
-            if out_of_time or _getting_worse(np.mean(scores, axis=1)):
+            if out_of_time or _getting_worse(np.mean(scores, axis=1)) or _learnt_out(losses):
                 break
     table = np.array(scores)
     chosen = choose(table, rule)
     notify(f"cross-validation takes alpha {alphas[chosen]:.4g}")
-    return Selection(
-        alphas[: len(scores)], table, np.array(sizes, dtype=np.intp), chosen, interrupted
-    )
+    n_neurons = np.array(sizes, dtype=np.intp)
+    return Selection(alphas[: len(scores)], table, losses, n_neurons, chosen, interrupted)
 
 
 def choose(scores: Array, rule: Rule) -> int:
@@ -195,6 +217,12 @@ def choose(scores: Array, rule: Rule) -> int:
     return int(np.argmax(mean >= mean[best] - standard_error(scores)[best]))
 
 
+def sufficient_gap(tol: float, worst: float, weight: float) -> float | None:
+    """A gap, for sums over rows of so much weight, that ends the last training by itself."""
+    gap = min(SUFFICIENT, OF_TOL * tol) * worst * weight
+    return gap if np.isfinite(gap) and gap > 0 else None
+
+
 def standard_error(scores: Array) -> Array:
     """Of the mean over the folds, (k,); 0 for a single fold."""
     folds = scores.shape[1]
@@ -208,11 +236,39 @@ def _getting_worse(mean: Array) -> bool:
     return int(np.argmax(mean)) <= mean.size - 1 - PATIENCE
 
 
+def _learnt_out(losses: Array) -> bool:
+    """Whether the last stage has learnt too little for another one to be worth its time."""
+    least = np.minimum.accumulate(losses.mean(axis=1))
+    if least.size <= STAGE or least[-1] > LEFT * least[0]:
+        return False
+    return bool(least[-1 - STAGE] - least[-1] <= LEARNT * least[0])
+
+
+def _null_tol(losses: Array) -> list[float]:
+    """How precise the next networks of each fold must be, of what the empty network leaves open."""
+    if losses.shape[0] == 0:
+        return [TOL] * losses.shape[1]
+    first = np.where(losses[0] > 0, losses[0], np.inf)
+    tolerance: list[float] = np.clip(
+        HELD_OUT_TOL * losses.min(axis=0) / first, FINEST, TOL
+    ).tolist()
+    return tolerance
+
+
 @dataclass(frozen=True)
 class Step:
-    """A stage of one fold: a score and a size for each alpha, and the last network."""
+    """A stage of one fold.
+
+    Attributes
+    ----------
+    scores, losses, sizes : list
+        One for each alpha; the loss is the mean one of the held-out rows.
+    last : Solution
+        Of the smallest alpha: where the next stage starts.
+    """
 
     scores: list[float]
+    losses: list[float]
     sizes: list[int]
     last: Solution
 
@@ -227,9 +283,15 @@ class Fold:
     sample_weight: Array | None
     scorer: Scorer | None
     score_params: dict[str, Any]
-    max_time: float | None
 
-    def advance(self, split: Split, alphas: Array, start: Solution | None) -> Step:
+    def advance(
+        self,
+        split: Split,
+        alphas: Array,
+        start: Solution | None,
+        null_tol: float,
+        max_time: float | None,
+    ) -> Step:
         """Go on with the path of one fold from where it was."""
         train, test = split
         model, X, y, weights = self.model, self.X, self.y, self.sample_weight
@@ -242,25 +304,29 @@ class Fold:
                 data.rows.Y,
                 [data.beta(alpha) for alpha in alphas],
                 tol=TOL,
-                null_tol=TOL,
+                null_tol=null_tol,
                 prove=False,
-                max_time=self.max_time,
+                max_time=max_time,
                 warm_start=start,
                 **model._train_options(data),
             )
             if solutions[-1].status is Status.INTERRUPTED:
                 raise KeyboardInterrupt
-            scores = []
+            scores, losses = [], []
             for solution in solutions:
                 model._adopt(solution, data)
-                scores.append(self._score(test))
-        return Step(scores, [s.network.n_neurons for s in solutions], solutions[-1])
+                losses.append(self._loss(test))
+                scores.append(-losses[-1] if self.scorer is None else self._score(test))
+        sizes = [solution.network.n_neurons for solution in solutions]
+        return Step(scores, losses, sizes, solutions[-1])
+
+    def _loss(self, test: IntArray) -> float:
+        weights = None if self.sample_weight is None else self.sample_weight[test]
+        return self.model._held_out_loss(self.X[test], self.y[test], weights)
 
     def _score(self, test: IntArray) -> float:
+        assert self.scorer is not None
         X, y = self.X[test], self.y[test]
-        if self.scorer is None:
-            weights = None if self.sample_weight is None else self.sample_weight[test]
-            return -self.model._held_out_loss(X, y, weights)
         rows = self.X.shape[0]
         params = {
             name: np.asarray(value)[test] if np.shape(value)[:1] == (rows,) else value

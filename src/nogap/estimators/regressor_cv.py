@@ -23,9 +23,9 @@ class ReLURegressorCV(AlphaByCrossValidation, ReLURegressor):
 
     Parameters
     ----------
-    alphas : int or array, default=15
+    alphas : int or array, default=24
         How many values of alpha to try, or which.  A number takes them in geometric progression
-        from the alpha above which the network is empty down to a thousandth of it.
+        from the alpha above which the network is empty down to 1e-5 of it.
     cv : int, splitter or iterable, default=None
         None takes five folds, a number that many; these are shuffled, the same in every call.
         Anything else is understood as everywhere in scikit-learn.
@@ -41,8 +41,10 @@ class ReLURegressorCV(AlphaByCrossValidation, ReLURegressor):
         Whether the neurons have a bias c_j, penalised like their other weights.
     fit_intercept : bool, default=True
         Whether each output has a constant b, not penalised.
-    tol : float, default=1e-3
-        Relative gap at which the last training, with the chosen alpha, stops.
+    tol : float, default=1e-2
+        Relative gap at which the last training, with the chosen alpha, stops. Where the target has
+        little noise, a gap of 1e-4 of the loss of the largest alpha is enough, too (less with a
+        ``tol`` below 1e-3).
     max_time : float, default=None
         Seconds for the cross-validation, and as many again for the last training.
     max_neurons : int, default=None
@@ -60,7 +62,8 @@ class ReLURegressorCV(AlphaByCrossValidation, ReLURegressor):
         The chosen alpha.
     alphas_ : array (k,)
         The alphas that were tried, from large to small; the path ends when three in a row were
-        worse than the best.
+        worse than the best, or when a tenth of the held-out loss is left and three in a row have
+        lowered it by less than a thousandth.
     cv_results_ : dict of arrays
         Scores of every alpha and split, larger is better, and the mean number of neurons, under
         the names that :class:`~sklearn.model_selection.GridSearchCV` uses.
@@ -91,8 +94,10 @@ class ReLURegressorCV(AlphaByCrossValidation, ReLURegressor):
     Notes
     -----
     Each network of a fold starts from the one before it on the path.  Networks that are only
-    compared are trained to a gap of 1.5 % of the objective of the empty network, which is far below
-    the differences between folds.
+    compared are trained roughly: to an estimated gap of 1.5 % of the objective of the empty
+    network, or less where the held-out loss is a small part of that.  There is no ``warm_start``:
+    a path begins at the empty network, so that the result depends on the data alone, and an
+    earlier fit would only be of use at its far end.
 
     Ctrl-C during cross-validation ends it with the alphas that all folds have tried; during the
     last training it keeps the best network so far.
@@ -124,7 +129,7 @@ class ReLURegressorCV(AlphaByCrossValidation, ReLURegressor):
         loss: str | Huber = "squared",
         hidden_bias: bool = True,
         fit_intercept: bool = True,
-        tol: float = 1e-3,
+        tol: float = 1e-2,
         max_time: float | None = None,
         max_neurons: int | None = None,
         n_jobs: int | None = None,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nogap._typing import Array
+
 if TYPE_CHECKING:
     from nogap.networks.two_layer import Network
 
@@ -55,8 +57,7 @@ def to_onnx(network: Network, path: str | PathLike[str]) -> None:
     """An ONNX graph Gemm - Relu - Gemm in float32, input "X" (n, d), output "predictions"."""
     _only_relu(network, "ONNX")
     onnx = require("onnx", "onnx")
-    helper, numpy_helper, kinds = onnx.helper, onnx.numpy_helper, onnx.TensorProto
-
+    helper = onnx.helper
     m = network.n_neurons
     bias = np.zeros(m) if network.hidden_bias is None else network.hidden_bias
     constants = {
@@ -72,14 +73,31 @@ def to_onnx(network: Network, path: str | PathLike[str]) -> None:
     nodes.append(
         helper.make_node("Gemm", ["activation", "output_weights", "intercept"], ["predictions"])
     )
+    save_graph(nodes, constants, (network.n_features_in,), network.n_outputs, path)
+
+
+def save_graph(
+    nodes: list[Any],
+    constants: dict[str, Array],
+    sample_shape: tuple[int, ...],
+    n_outputs: int,
+    path: str | PathLike[str],
+) -> None:
+    """A checked file of the nodes from "X" (n, ...) to "predictions" (n, C), floats in float32."""
+    onnx = require("onnx", "onnx")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    kept = {
+        name: value if value.dtype.kind == "i" else value.astype(np.float32)
+        for name, value in constants.items()
+    }
     graph = helper.make_graph(
         nodes,
         "nogap",
-        [helper.make_tensor_value_info("X", kinds.FLOAT, [None, network.n_features_in])],
-        [helper.make_tensor_value_info("predictions", kinds.FLOAT, [None, network.n_outputs])],
+        [helper.make_tensor_value_info("X", kind, [None, *sample_shape])],
+        [helper.make_tensor_value_info("predictions", kind, [None, n_outputs])],
         [
-            numpy_helper.from_array(np.ascontiguousarray(value, dtype=np.float32), name)
-            for name, value in constants.items()
+            onnx.numpy_helper.from_array(np.ascontiguousarray(value), name)
+            for name, value in kept.items()
         ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])

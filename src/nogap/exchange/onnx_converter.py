@@ -10,6 +10,7 @@ from nogap._typing import AnyArray
 from nogap.estimators import (
     ReLUClassifier,
     ReLUClassifierCV,
+    ReLUFeatures,
     ReLURegressor,
     ReLURegressorCV,
 )
@@ -55,6 +56,9 @@ def register_onnx_converters() -> None:
             _convert_classifier,
             options={"zipmap": [True, False, "columns"], "nocl": [True, False]},
         )
+    skl2onnx.update_registered_converter(
+        ReLUFeatures, "NogapReLUFeatures", _features_shape, _convert_features
+    )
 
 
 class _Graph:
@@ -77,8 +81,8 @@ class _Graph:
         self.container.add_node(op, inputs, [name], name=unique, **options)
         return name
 
-    def outputs_of(self, network: Network, output: str | None = None) -> str:
-        """The two layers, (n, C)."""
+    def hidden_of(self, network: Network) -> str:
+        """Activations of the hidden layer, (n, m)."""
         X = self.operator.inputs[0].full_name
         if "Int64" in type(self.operator.inputs[0].type).__name__:
             X = self.node("Cast", [X], to=self.kind)
@@ -86,7 +90,11 @@ class _Graph:
         hidden = self.node(
             "Gemm", [X, self.constant(network.hidden_weights.T), self.constant(bias)]
         )
-        active = self.node("Relu", [hidden])
+        return self.node("Relu", [hidden])
+
+    def outputs_of(self, network: Network, output: str | None = None) -> str:
+        """The two layers, (n, C)."""
+        active = self.hidden_of(network)
         weights, intercept = self.constant(network.output_weights), self.constant(network.intercept)
         return self.node("Gemm", [active, weights, intercept], output)
 
@@ -94,6 +102,21 @@ class _Graph:
 def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
     graph = _Graph(scope, operator, container)
     graph.outputs_of(operator.raw_operator.network_, operator.outputs[0].full_name)
+
+
+def _features_shape(operator: Any) -> None:
+    like = operator.inputs[0].type
+    if "Int64" in type(like).__name__:
+        types = require("skl2onnx.common.data_types", "onnx")
+        like = types.FloatTensorType()
+    width = operator.raw_operator.estimator_.n_neurons_
+    operator.outputs[0].type = type(like)([like.shape[0] if like.shape else None, width])
+
+
+def _convert_features(scope: Any, operator: Any, container: Any) -> None:
+    graph, network = _Graph(scope, operator, container), operator.raw_operator.estimator_.network_
+    sizes = graph.constant(np.linalg.norm(network.output_weights, axis=1))
+    graph.node("Mul", [graph.hidden_of(network), sizes], operator.outputs[0].full_name)
 
 
 def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:

@@ -241,9 +241,18 @@ class ConvolutionalNetwork(Network):
         return to_torch(self)
 
     def to_onnx(self, path: str | PathLike[str]) -> None:
-        raise ValueError(
-            "convolutional networks are exported through PyTorch: use to_torch() and torch.onnx"
-        )
+        """An ONNX file in float32 that takes the same samples; needs the onnx extra.
+
+        Input "X" (n, ...) in the shape of the samples, output "predictions" (n, C); between them
+        Conv, Relu, a global pooling, and Gemm.
+
+        Parameters
+        ----------
+        path : str or path
+        """
+        from nogap.exchange.convolutions import to_onnx
+
+        to_onnx(self, path)
 
     def __repr__(self) -> str:
         pooling = f"{self.unit.pooling} pooling" if self.unit.pooling else "no pooling"

@@ -43,6 +43,8 @@ class SearchOracle:
         Infinite for the best estimate of q(V).
     unit : Unit, optional
         ReLU by default.
+    precise : bool
+        False leaves the maximisers as the ascent finds them, which is enough for comparisons.
     """
 
     complete = False
@@ -54,8 +56,10 @@ class SearchOracle:
         n_seeds: int = 50,
         threshold: float = np.inf,
         unit: Unit | None = None,
+        precise: bool = True,
     ) -> None:
         self.unit = ReLU() if unit is None else unit
+        self.precise = precise
         self.should_stop: Callable[[], bool] = never
         self.cut_short = False
         self.rows = rows
@@ -228,7 +232,7 @@ class SearchOracle:
         When the rough values exceed it already, a few are polished for the certificate's sake; the
         descent that follows moves the others to their maxima anyway.
         """
-        if height(self.rows) > POLISHED_ROWS or not self.unit.sums_relus:
+        if not self.precise or height(self.rows) > POLISHED_ROWS or not self.unit.sums_relus:
             return distinct(rough, count)
         enough = int(np.sum(rough.values > self.threshold * ROUGH_MARGIN)) >= count
         directions, values = rough.directions.copy(), rough.values.copy()

@@ -43,8 +43,13 @@ class Limits:
     max_time: float | None = None
     max_neurons: int | None = None
     prove: bool = True
+    gap_tol: float = 0.0
     max_rounds: int = 500
     new_neurons: int = 20
+
+    def met_by(self, certificate: Certificate) -> bool:
+        """Whether the gap is small enough, relatively or by itself."""
+        return certificate.relative_gap <= self.tol or certificate.gap <= self.gap_tol
 
 
 @dataclass
@@ -169,7 +174,7 @@ class ColumnGeneration:
             found, certificate = self._price()
             if self._announce(certificate):
                 return Status.INTERRUPTED
-            if certificate.relative_gap <= self.limits.tol:
+            if self.limits.met_by(certificate):
                 if self._escalate():
                     continue
                 return Status.OPTIMAL if certificate.proved else Status.SEARCH_OPTIMAL
@@ -238,10 +243,11 @@ class ColumnGeneration:
 
     def _pays(self, before: float) -> bool:
         """Whether the value has come down from ``before`` by enough to go on exploring."""
-        return before - self.value > EXPLORATION_PAYS * self.limits.tol * abs(self.value)
+        tolerated = max(self.limits.tol * abs(self.value), self.limits.gap_tol)
+        return before - self.value > EXPLORATION_PAYS * tolerated
 
     def _gap_is_open(self) -> bool:
-        return self.certificate is not None and self.certificate.relative_gap > self.limits.tol
+        return self.certificate is not None and not self.limits.met_by(self.certificate)
 
     def _no_way_on(self) -> Status:
         full = self.limits.max_neurons is not None and (

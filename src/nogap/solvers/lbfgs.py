@@ -26,6 +26,7 @@ def minimise(
     max_iter: int,
     should_stop: Callable[[], bool] = lambda: False,
     relative_decrease: float = 1e-12,
+    decrease: float = 0.0,
 ) -> tuple[Array, float]:
     """Best point found and its value.
 
@@ -40,6 +41,8 @@ def minimise(
         Asked once an iteration.
     relative_decrease : float
         Stop when ten iterations together lower the value by less than this, relatively.
+    decrease : float
+        The same for the decrease itself; the larger counts.
     """
     x = start
     value, gradient = function(x)
@@ -66,7 +69,8 @@ def minimise(
             pairs.append((step, change, 1.0 / product))
         x, value, gradient = new_x, new_value, new_gradient
         recent.append(value)
-        if len(recent) == 11 and recent[0] - value <= relative_decrease * abs(value):
+        least = max(relative_decrease * abs(value), decrease)
+        if len(recent) == 11 and recent[0] - value <= least:
             break
     return x, value
 

@@ -41,10 +41,21 @@ class Master(Protocol):
 
 
 class FreeMaster:
-    """Neurons move freely: sizes, then all weights together, then Newton steps on kinks."""
+    """Neurons move freely: sizes, then all weights together, then Newton steps on kinks.
 
-    def __init__(self, problem: Problem, unit: Unit, slide_steps: int = SLIDE_STEPS) -> None:
+    A descent ends, too, when ten of its steps lower the objective by no more than ``enough``: a
+    share of it, or that much.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        unit: Unit,
+        slide_steps: int = SLIDE_STEPS,
+        enough: tuple[float, float] = (0.0, 0.0),
+    ) -> None:
         self.problem, self.unit, self.slide_steps = problem, unit, slide_steps
+        self.enough = enough
         large = height(problem.rows) * problem.rows.d >= SINGLE_PRECISION_ENTRIES
         self.single = large and problem.fits_single_precision
         self.rivals: Neurons | None = None
@@ -60,7 +71,13 @@ class FreeMaster:
     ) -> tuple[Neurons, Array]:
         """Descend from ``start`` and re-fit; the old neurons where that is not better."""
         slid = slide(
-            self.problem, self.unit, start, self.slide_steps, should_stop, single=self.single
+            self.problem,
+            self.unit,
+            start,
+            self.slide_steps,
+            should_stop,
+            single=self.single,
+            enough=self.enough,
         )
         return self._best(old, V, slid)
 

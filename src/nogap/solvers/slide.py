@@ -33,8 +33,13 @@ def slide(
     should_stop: Callable[[], bool] = lambda: False,
     *,
     single: bool = False,
+    enough: tuple[float, float] = (0.0, 0.0),
 ) -> Neurons:
-    """Neurons after at most ``max_iter`` L-BFGS steps, in float32 if ``single``."""
+    """Neurons after at most ``max_iter`` L-BFGS steps, in float32 if ``single``.
+
+    Fewer when ten steps together lower the objective by no more than ``enough``: a share of it,
+    or that much.
+    """
     if neurons.count == 0:
         return neurons
     if isinstance(problem.loss, Hinge):
@@ -51,9 +56,8 @@ def slide(
             neurons.intercept,
         ]
     ).astype(problem.Y.dtype)
-    found, _ = minimise(
-        objective, start, max_iter, should_stop, relative_decrease=1e-6 if single else 1e-12
-    )
+    share = max(enough[0], 1e-6 if single else 1e-12)
+    found, _ = minimise(objective, start, max_iter, should_stop, share, enough[1])
     found = found.astype(np.float64)
     U, A = found[: m * d].reshape(d, m).T, found[m * d : m * (d + width)].reshape(m, width)
     return Neurons.from_factors(U, A, found[-C:], neurons.gate)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import nogap
 from nogap._typing import Array, BoolArray
 from nogap.certificate import Certificate
+from nogap.estimators._selection import sufficient_gap
 from nogap.solution import Record, Solution
 from nogap.tabular.cross_validation import Trial, choose_alpha
 from nogap.tabular.model import TabularModel, fingerprint
@@ -101,6 +102,7 @@ def fit_table(
         hidden_bias=True,
         fit_intercept=True,
         tol=options.tol,
+        gap_tol=sufficient_gap(options.tol, trials[0].loss, n) if trials else None,
         max_time=options.max_time,
         max_neurons=options.max_neurons,
         random_state=options.seed,
