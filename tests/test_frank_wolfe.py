@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 from itertools import pairwise
 
@@ -50,7 +51,7 @@ def optimum_in_ball(X, y, delta, loss="squared"):
 @pytest.fixture(scope="module")
 def standard():
     X, y = inst(20, 3, 1)
-    return X, y, frank_wolfe(X, y, delta=2.0, max_iter=40, tol=1e-6)
+    return X, y, frank_wolfe(X, y, delta=2.0, max_iter=25, tol=1e-6)
 
 
 def test_the_first_iterates_and_gaps(standard):
@@ -64,8 +65,8 @@ def test_the_first_iterates_and_gaps(standard):
 
 def test_every_gap_holds_the_distance_to_the_optimum(standard):
     X, y, solution = standard
-    least = frank_wolfe(X, y, delta=2.0, variant="fully_corrective", tol=1e-9)
-    assert 2 * least.objective == pytest.approx(2.207965348, abs=1e-8)
+    least = frank_wolfe(X, y, delta=2.0, variant="fully_corrective", tol=2e-8)
+    assert 2 * least.objective == pytest.approx(2.207965348, abs=3e-8)
     assert least.status is Status.OPTIMAL
     for record in solution.history:
         assert record.lower_bound == record.objective - record.gap
@@ -100,9 +101,10 @@ def test_from_beta_to_delta_and_back():
     assert penalised.objective == pytest.approx(3.813891735, abs=1e-8)
     delta = penalised.network.penalty()
     assert delta == pytest.approx(1.946845170, abs=5e-8)
-    solution = frank_wolfe(X, y, delta=delta, variant="fully_corrective", tol=1e-10)
+    solution = frank_wolfe(X, y, delta=delta, variant="fully_corrective", tol=1e-11)
     assert 2 * solution.objective == pytest.approx(2.346973525, rel=5e-8)
-    assert solution.certificate.beta == pytest.approx(beta, rel=5e-7)
+    assert solution.objective == pytest.approx(penalised.objective - beta * delta, rel=1e-8)
+    assert solution.certificate.beta == pytest.approx(beta, rel=5e-8)
     assert solution.certificate.beta == solution.certificate.dual_correlation
     assert solution.network.penalty() <= delta * (1 + 1e-12)
 
@@ -114,10 +116,10 @@ def test_from_beta_to_delta_and_back():
 def test_the_optimum_is_that_of_the_program_over_all_patterns(loss):
     X, y = inst(8, 2, 3)
     y = np.sign(y) if loss == "logistic" else y
-    solution = frank_wolfe(X, y, delta=1.5, variant="fully_corrective", loss=loss, tol=1e-7)
+    solution = frank_wolfe(X, y, delta=1.5, variant="fully_corrective", loss=loss, tol=1e-6)
     least = optimum_in_ball(X, y, 1.5, loss)
     assert solution.status is Status.OPTIMAL
-    assert_allclose(solution.objective, least, rtol=2e-7)
+    assert_allclose(solution.objective, least, rtol=1e-6)
     assert solution.certificate.lower_bound <= least * (1 + 1e-8)
     assert solution.objective == pytest.approx(loss_value(loss, solution.network.predict(X), y))
 
@@ -127,7 +129,7 @@ def test_every_variant_descends_to_the_optimum(variant):
     X, y = inst(12, 2, 5)
     delta = 0.3 * train(X, y, beta=0.05, random_state=0).network.penalty()
     least = optimum_in_ball(X, y, delta)
-    solution = frank_wolfe(X, y, delta=delta, variant=variant, max_iter=60, tol=1e-6)
+    solution = frank_wolfe(X, y, delta=delta, variant=variant, max_iter=40, tol=1e-6)
     assert least * (1 - 1e-8) <= solution.objective <= least * 1.1
     assert solution.certificate.lower_bound <= least * (1 + 1e-8)
     assert solution.network.penalty() <= delta * (1 + 1e-12)
@@ -205,18 +207,19 @@ def test_rows_that_are_not_whitened_are_refused_with_their_deviation():
 
 
 def test_the_cone_oracle_is_a_lower_bound_only():
-    n, d = 7, 10
+    n, d = 6, 8
+    patterns = list(itertools.product([False, True], repeat=n))  # rows are independent: all of them
     shares = []
-    for seed in range(8):
+    for seed in range(4):
         X, y = inst(n, d, seed)
         oracle = LinearisedOracle(MemoryRows(X))
         values = []
         for sign in (1, -1):
             v = sign * y
-            box = lsq_linear(X[v < 0].T, v[v > 0] @ X[v > 0], (0, -v[v < 0] + 1e-300), tol=1e-12)
+            box = lsq_linear(X[v < 0].T, v[v > 0] @ X[v > 0], (0, -v[v < 0]), method="bvls")
             values.append(np.sqrt(2 * box.cost))
             assert_allclose(np.linalg.norm(oracle.residual(v)), values[-1], rtol=1e-6)
-        largest = dual_correlation(X, y)
+        largest = dual_correlation(X, y, np.array(patterns))
         found, correlation = oracle.price(y[:, None], 1)
         assert correlation.kind == "search"
         assert max(values) * (1 - 1e-9) <= found.best <= largest * (1 + 1e-9)
@@ -261,7 +264,7 @@ def test_an_estimate_is_called_one():
 
 def test_a_batch_of_all_rows_is_the_deterministic_method():
     X, y = inst(30, 6, 1)
-    options = {"delta": 2.0, "oracle": "search", "max_iter": 8, "random_state": 3}
+    options = {"delta": 2.0, "oracle": "search", "max_iter": 5, "random_state": 3, "tol": 1e-9}
     plain = frank_wolfe(X, y, **options)
     for batch_size in (30, 1000, lambda t: 30):
         batched = frank_wolfe(X, y, batch_size=batch_size, **options)
@@ -292,20 +295,20 @@ def test_the_schedule_is_dimensionless_and_capped():
 
 def test_what_a_batch_says_is_no_certificate():
     X, y = inst(60, 2, 1)
-    solution = frank_wolfe(X, y, delta=8.0, batch_size=10, max_iter=25, random_state=0)
+    options = {"delta": 2.0, "max_iter": 25, "random_state": 0}
+    least = optimum_in_ball(X, y, 2.0)
+    solution = frank_wolfe(X, y, batch_size=10, **options)
     assert [record.batch_size for record in solution.history] == [10] * 24 + [60]
     assert {record.kind for record in solution.history[:-1]} == {"search"}
     assert solution.certificate.kind == "exact"
-    assert (
-        solution.certificate.lower_bound <= optimum_in_ball(X[:, :], y, 8.0) <= solution.objective
-    )
+    assert solution.certificate.lower_bound <= least <= solution.objective
     assert solution.objective == pytest.approx(solution.history[-1].objective)
-    again = frank_wolfe(X, y, delta=8.0, batch_size=10, max_iter=25, random_state=0)
+    again = frank_wolfe(X, y, batch_size=10, **options)
     assert_array_equal(again.network.hidden_weights, solution.network.hidden_weights)
     # single rows do not converge, growing batches do
-    single = frank_wolfe(X, y, delta=8.0, batch_size=1, max_iter=40, random_state=0)
-    growing = frank_wolfe(X, y, delta=8.0, batch_size=lambda t: t * t, max_iter=25, random_state=0)
-    assert growing.objective < 0.2 * single.objective
+    single = frank_wolfe(X, y, batch_size=1, **options)
+    growing = frank_wolfe(X, y, batch_size=lambda t: t * t, **options)
+    assert growing.objective - least < 0.2 * (single.objective - least)
 
 
 def test_rows_on_disk_are_read_where_they_are(tmp_path):
@@ -343,9 +346,10 @@ def test_ctrl_c_keeps_the_best_network(batch_size):
 
     X, y = inst(20, 2, 1)
     solution = frank_wolfe(
-        X, y, delta=8.0, batch_size=batch_size, callbacks=[interrupt], random_state=0
+        X, y, delta=1.0, batch_size=batch_size, callbacks=[interrupt], random_state=0
     )
     assert solution.status is Status.INTERRUPTED
+    assert solution.n_iter == 4
     assert solution.certificate.lower_bound <= solution.objective < 0.5 * y @ y
 
 

@@ -21,7 +21,7 @@ from nogap.solvers.neurons import Neurons, correlations, outputs, with_best_outp
 
 INTERPOLATED = 1e-12  # share of the empty network's loss below which nothing is left to fit
 MOST_IDLE = 3  # steps without a descent, each after a new search
-LEAST_DESCENT = 1e-14
+LEAST_DESCENT = 1e-16
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,11 @@ from scipy.optimize import brentq
 from nogap._typing import Array
 from nogap.losses import Squared
 from nogap.problem import Problem
-from nogap.solvers.adaptive import SAME_DIRECTION
 from nogap.solvers.ball_refit import refit_in_ball
 from nogap.solvers.neurons import Neurons, correlations, outputs
 from nogap.units import Unit
+
+REPEATED = 1e-18  # squared distance of neurons that count as one
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ def repeated(neurons: Neurons, atom: Neurons) -> int | None:
     """Which of the neurons the atom is, if any."""
     apart = np.sum((neurons.directions - atom.directions) ** 2, axis=1)
     apart += np.sum((neurons.outputs - atom.outputs) ** 2, axis=1)
-    same = np.flatnonzero(apart <= SAME_DIRECTION)
+    same = np.flatnonzero(apart <= REPEATED)
     return int(same[0]) if same.size else None
 
 

@@ -20,6 +20,7 @@ from nogap.solvers.neurons import Neurons, correlations
 from nogap.solvers.refit import refit_sizes
 from nogap.units import Unit
 
+TOLERANCE = 1e-14  # the last neurons differ from older ones by a hair
 CLOSE = 1e-13  # share of delta by which a sum may miss it
 MOST_TRIALS = 100
 
@@ -84,7 +85,7 @@ class _Budget:
         """Sum of the sizes at that penalty, less delta."""
         if penalty not in self.known:
             problem = replace(self.problem, beta=penalty)
-            self.fitted, _ = refit_sizes(problem, self.fitted, self.features)
+            self.fitted, _ = refit_sizes(problem, self.fitted, self.features, TOLERANCE)
             excess = self.fitted.penalty - self.delta
             if abs(excess) <= CLOSE * self.delta:
                 excess = 0.0
