@@ -28,6 +28,7 @@ from nogap.regularization import beta_max
 from nogap.regularization_path import path
 from nogap.relaxation import relax, semi_nmf
 from nogap.solution import Record, Solution, Status
+from nogap.surrogate import modified_gradient
 from nogap.training import train
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ __all__ = [
     "interpolate",
     "lifted",
     "losses",
+    "modified_gradient",
     "optimal_set",
     "path",
     "relax",

@@ -10,8 +10,8 @@ from typing import TypeAlias
 import numpy as np
 
 from nogap._typing import IntArray
-from nogap.conditional_gradient.rate import longest_feature
 from nogap.problem import Problem
+from nogap.rows import largest_singular_value
 
 BatchSize: TypeAlias = int | str | Callable[[int], int] | None
 
@@ -73,7 +73,7 @@ def schedule_growth(problem: Problem, delta: float) -> float:
     """
     V = problem.dual_point(np.zeros_like(problem.Y))
     G = math.sqrt(problem.rows.n) * float(np.linalg.norm(V))
-    diameter = 2 * longest_feature(problem.rows) * delta
+    diameter = 2 * largest_singular_value(problem.rows) * delta
     if diameter == 0:
         return math.inf
     return G / (problem.loss.smoothness * diameter)

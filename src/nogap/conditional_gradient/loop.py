@@ -16,7 +16,7 @@ from nogap.oracles.base import Candidates, Oracle
 from nogap.problem import Problem
 from nogap.rows import Rows
 from nogap.solution import Record, Status
-from nogap.solvers.adaptive import Callback, Clock, Outcome
+from nogap.solvers.adaptive import Callback, Clock, Outcome, heard
 from nogap.solvers.neurons import Neurons, correlations, outputs, with_best_outputs
 
 INTERPOLATED = 1e-12  # share of the empty network's loss below which nothing is left to fit
@@ -254,8 +254,7 @@ class FrankWolfe:
             batch_size=batch_size,
         )
         self.history.append(record)
-        answers = [callback(record) for callback in self.callbacks]  # every one is called
-        return any(isinstance(answer, bool | np.bool_) and bool(answer) for answer in answers)
+        return heard(self.callbacks, record)
 
     def _certificate(self) -> Certificate:
         """The strongest bound that was proved, else the estimate at the best network."""

@@ -1,16 +1,11 @@
-"""The rate of Frank-Wolfe, and the length of the longest feature on which it depends."""
+"""The rate that Frank-Wolfe is sure to have."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import numpy as np
-
-from nogap._typing import Array
 from nogap._validation import check_optional_count, check_positive
-from nogap.problem import EPS
-from nogap.rows import Rows
+from nogap.rows import largest_singular_value
 from nogap.units import ReLU
 
 
@@ -68,17 +63,4 @@ def frank_wolfe_bound(
             "which obeys no such bound"
         )
     rows = ReLU().rows(X, hidden_bias)
-    return 8 * smoothness * (longest_feature(rows) * delta) ** 2 / (T + 1)
-
-
-def longest_feature(rows: Rows) -> float:
-    """The largest singular value of the rows: ``||relu(X u)|| <= ||X u||`` for unit u."""
-    if rows.n <= rows.d:
-        X = rows.take(np.arange(rows.n))
-        gram: Array = X @ X.T
-    else:
-        gram = np.zeros((rows.d, rows.d))
-        for _, part in rows.parts:
-            gram += part.adjoint(part.take(np.arange(part.n)))
-    largest = float(np.linalg.eigvalsh(gram)[-1])
-    return math.sqrt(max(largest, 0.0)) * (1 + 64 * EPS)
+    return 8 * smoothness * (largest_singular_value(rows) * delta) ** 2 / (T + 1)
