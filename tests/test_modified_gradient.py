@@ -145,7 +145,9 @@ def test_a_surrogate_without_a_minimum_is_refused():
         X, y = g.standard_normal((6, 3)), g.standard_normal(6)
         if falls_forever(X, y):
             refused += 1
-            with pytest.raises(ValueError, match="the surrogate has no minimum: .* the nearest is"):
+            with pytest.raises(
+                ValueError, match=r"the surrogate has no minimum: .* the nearest is"
+            ):
                 refuse_unbounded(X, y)
         else:
             refuse_unbounded(X, y)
