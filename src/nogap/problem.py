@@ -182,7 +182,8 @@ class Problem:
         if self._dual_objective(scale * V)[0] - scale * cost < self._dual_objective(0.0 * V)[0]:
             scale = 0.0
         value, magnitude = self._dual_objective(scale * V)
-        return DualBound(value - scale * cost - 32 * EPS * (magnitude + scale * cost), scale)
+        least = value - scale * cost - 32 * EPS * (magnitude + scale * cost)
+        return DualBound(least + 0.0, scale)  # no negative zero
 
     def _largest_scale(self, V: Array) -> float:
         kept = self.weights > 0
