@@ -79,7 +79,9 @@ def _cells(name: str, route: Callable, X: Array, y: Array, beta: float) -> list[
         return [name, "–", "–", "–", "–", "–", str(refusal)]
     seconds = time.process_time() - start
     network, certificate = solution.network, solution.certificate
-    objective = network.objective(X, y, beta=beta)
+    objective = solution.objective
+    if certificate.delta is not None:
+        objective += beta * network.penalty()
     return [
         name,
         f"{objective:.6f}",

@@ -82,6 +82,8 @@ left.set(
     xscale="log", yscale="log", xlabel="iterate", ylabel="above the optimum / empty network's loss"
 )
 right.set(xscale="log", xlabel="rows looked at")
+left.set_xticks(marks, marks, minor=False)
+left.set_xticks([], minor=True)
 left.legend(frameon=False, fontsize=8)
 for panel in (left, right):
     panel.spines[["top", "right"]].set_visible(False)

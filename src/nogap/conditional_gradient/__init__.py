@@ -5,7 +5,8 @@ The problem with a constraint in place of the penalty, ``min L(f)`` subject to
 one step towards the neuron that they find, and the certificate is the Frank-Wolfe gap.
 """
 
+from nogap.conditional_gradient.loop import Iterate
 from nogap.conditional_gradient.rate import frank_wolfe_bound
 from nogap.conditional_gradient.training import frank_wolfe
 
-__all__ = ["frank_wolfe", "frank_wolfe_bound"]
+__all__ = ["Iterate", "frank_wolfe", "frank_wolfe_bound"]
