@@ -64,7 +64,7 @@ heights = {
 starts = np.array([[-1.7, -1.2], [-1.5, 1.4], [0.4, -1.8], [-0.3, -1.0], [1.8, 1.7]])
 figure, panels = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained", sharey=True)
 for panel, (name, height) in zip(panels, heights.items(), strict=True):
-    levels = np.quantile(height, np.linspace(0, 1, 16))
+    levels = np.unique(np.quantile(height, np.linspace(0, 1, 16)))
     panel.contour(side, side, height, levels=levels, colors=GREY, linewidths=0.6)
     for start in starts:
         path = descent(X, y, start[None], masked=name == "the error")[:, 0]
