@@ -237,7 +237,7 @@ def test_the_cone_oracle_is_a_lower_bound_only():
     assert "second-order cone oracle" in str(one_sided.certificate)
 
 
-@pytest.mark.parametrize("oracle", ["exact", "whitened", "socp", "search"])
+@pytest.mark.parametrize("oracle", ["exact", "bound", "whitened", "socp", "search"])
 def test_both_signs_are_priced(oracle):
     """A ReLU has no negative twin: targets that only negative output weights can meet."""
     X, _ = whitened(5, 6, 2)
@@ -245,6 +245,19 @@ def test_both_signs_are_priced(oracle):
     solution = frank_wolfe(X, y, delta=0.5, oracle=oracle, max_iter=5, random_state=0)
     assert solution.objective < 0.5 * y @ y
     assert np.all(solution.network.output_weights < 0)
+
+
+def test_branch_and_bound_proves_the_gap_in_any_dimension():
+    X, y = inst(15, 8, 1)
+    options = {"delta": 1.0, "variant": "fully_corrective", "tol": 1e-3, "random_state": 0}
+    proved = frank_wolfe(X, y, oracle="bound", **options)
+    searched = frank_wolfe(X, y, oracle="search", **options)
+    assert proved.status is Status.OPTIMAL
+    assert proved.certificate.kind in ("exact", "bound")
+    assert all(record.kind != "search" for record in proved.history)
+    assert proved.certificate.lower_bound <= searched.objective
+    assert searched.status is Status.SEARCH_OPTIMAL
+    assert searched.certificate.proved_lower_bound == -np.inf
 
 
 def test_an_estimate_is_called_one():
@@ -367,7 +380,7 @@ WRONG = {
     "delta": ({"delta": 0.0}, "delta must be a positive number, got 0.0"),
     "delta nan": ({"delta": np.nan}, "delta must be a positive number"),
     "variant": ({"variant": "newton"}, "variant must be one of standard, line_search, away"),
-    "oracle": ({"oracle": "guess"}, "oracle must be one of auto, exact, whitened, socp, search"),
+    "oracle": ({"oracle": "guess"}, "oracle must be one of auto, exact, bound, whitened, socp"),
     "hinge": ({"loss": "hinge", "y": [1, -1, 1, 1]}, "follows the gradient, which the hinge loss"),
     "batch": ({"batch_size": 0}, "batch_size must be None, a whole number of at least 1"),
     "batch kind": ({"batch_size": True}, "batch_size must be None"),

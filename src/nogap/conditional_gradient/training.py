@@ -25,6 +25,7 @@ from nogap.formulation import formulate, to_network
 from nogap.losses import Loss
 from nogap.oracles import SearchOracle
 from nogap.oracles.base import Oracle
+from nogap.oracles.branch_and_bound import BranchAndBound
 from nogap.oracles.linearised import LinearisedOracle
 from nogap.oracles.unit_choice import exact_is_cheap_for, exact_oracle_of
 from nogap.oracles.whitened import WhitenedOracle
@@ -34,9 +35,11 @@ from nogap.solution import Solution
 from nogap.solvers.adaptive import Callback
 from nogap.units import ReLU
 
-ORACLES = ("auto", "exact", "whitened", "socp", "search")
+ORACLES = ("auto", "exact", "bound", "whitened", "socp", "search")
 SEEDS = (30, 200)  # random starts of the search, and of the one that confirms a closed gap
-PRECISION = 1e-3  # of the exact oracle, as a share of the tolerance
+PRECISION = 1e-3  # of what proves the gap, as a share of the tolerance
+LEAST_PRECISION = 1e-7
+BOUND_STEPS = 50  # of branch and bound, of about a hundred subproblems each
 LINEARISED = (
     "an estimate, not a proof; the dual correlation is that of the second-order cone oracle, "
     "which is a lower bound of the largest"
@@ -78,12 +81,13 @@ def frank_wolfe(
         neuron; away from the worst neuron where that descends faster; from the worst neuron to
         the new one; or all sizes anew, which takes tens of iterates where the others take
         hundreds to thousands, and is the one to use where the optimum is wanted.
-    oracle : {"auto", "exact", "whitened", "socp", "search"}
-        How a neuron is found. "exact" settles all activation patterns; "whitened" is the closed
+    oracle : {"auto", "exact", "bound", "whitened", "socp", "search"}
+        How a neuron is found. "exact" settles all activation patterns; "bound" is branch and bound
+        with a budget, whose gap is proved in any dimension (one output); "whitened" is the closed
         form for orthogonal rows of equal length (one output); "socp" linearises the rows that
         pull (Pilanci and Ergen 2020; one output), which finds less than the largest correlation,
-        so that its gap is an estimate; "search" is the library's search. "auto" takes what proves
-        the gap where that is cheap, else "search".
+        so that its gap is an estimate; "search" is the library's search. "auto" takes "exact"
+        where that is cheap, else "search".
     batch_size : None, int, "schedule" or callable
         Stochastic Frank-Wolfe (step "standard" only): the rows of an iterate, drawn without
         repetition; "schedule" for ``m_t = ceil((G (t + 1) / (L D))^2)`` of them with L the
@@ -205,7 +209,7 @@ def _oracles(
     if not isinstance(oracle, str) or oracle not in ORACLES:
         raise ValueError(f"oracle must be one of {', '.join(ORACLES)}, got {oracle!r}")
     C, unit = problem.n_outputs, ReLU()
-    if oracle in ("whitened", "socp") and C > 1:
+    if oracle in ("bound", "whitened", "socp") and C > 1:
         raise ValueError(f"oracle={oracle!r} serves one output, y has {C}; use 'exact' or 'search'")
     if oracle == "whitened":
         whitened_rows(problem.rows.take(np.arange(problem.rows.n)))
@@ -213,8 +217,12 @@ def _oracles(
     if oracle == "socp":
         return lambda rows: [LinearisedOracle(rows)]
 
+    precision = min(PRECISION * tol, LEAST_PRECISION)
+    if oracle == "bound":
+        return lambda rows: [BranchAndBound(rows, precision, BOUND_STEPS)]
+
     def exact(rows: Rows) -> Sequence[Oracle]:
-        return [exact_oracle_of(rows, unit, C, PRECISION * tol)]
+        return [exact_oracle_of(rows, unit, C, precision)]
 
     def search(rows: Rows) -> Sequence[Oracle]:
         return [SearchOracle(rows, rng, seeds, unit=unit) for seeds in SEEDS]

@@ -67,7 +67,13 @@ def modified_gradients(X: ArrayLike, y: ArrayLike, U: ArrayLike) -> Array:
 def _checked(X: ArrayLike, y: ArrayLike, U: ArrayLike) -> tuple[Rows, Array, Array]:
     rows, Y = MemoryRows(check_matrix(X)), Squared().encode(y)
     check_rows_match(rows.n, Y)
-    return rows, Y, np.atleast_2d(numbers(U, "U")).T
+    hidden = np.atleast_2d(numbers(U, "U"))
+    if hidden.ndim != 2 or hidden.shape[1] != rows.d:
+        raise ValueError(
+            f"hidden weights must have a column for each of the {rows.d} of X, got shape "
+            f"{hidden.shape}"
+        )
+    return rows, Y, hidden.T
 
 
 def descent_data(rows: Rows, Y: Array, U: Array) -> tuple[Array, Array]:
