@@ -51,7 +51,7 @@ def optimum_in_ball(X, y, delta, loss="squared"):
 @pytest.fixture(scope="module")
 def standard():
     X, y = inst(20, 3, 1)
-    return X, y, frank_wolfe(X, y, delta=2.0, max_iter=25, tol=1e-6)
+    return X, y, frank_wolfe(X, y, delta=2.0, max_iter=16, tol=1e-6)
 
 
 def test_the_first_iterates_and_gaps(standard):
@@ -116,10 +116,10 @@ def test_from_beta_to_delta_and_back():
 def test_the_optimum_is_that_of_the_program_over_all_patterns(loss):
     X, y = inst(8, 2, 3)
     y = np.sign(y) if loss == "logistic" else y
-    solution = frank_wolfe(X, y, delta=1.5, variant="fully_corrective", loss=loss, tol=1e-6)
+    solution = frank_wolfe(X, y, delta=1.5, variant="fully_corrective", loss=loss, tol=1e-5)
     least = optimum_in_ball(X, y, 1.5, loss)
     assert solution.status is Status.OPTIMAL
-    assert_allclose(solution.objective, least, rtol=1e-6)
+    assert_allclose(solution.objective, least, rtol=1e-5)
     assert solution.certificate.lower_bound <= least * (1 + 1e-8)
     assert solution.objective == pytest.approx(loss_value(loss, solution.network.predict(X), y))
 
@@ -129,7 +129,7 @@ def test_every_variant_descends_to_the_optimum(variant):
     X, y = inst(12, 2, 5)
     delta = 0.3 * train(X, y, beta=0.05, random_state=0).network.penalty()
     least = optimum_in_ball(X, y, delta)
-    solution = frank_wolfe(X, y, delta=delta, variant=variant, max_iter=40, tol=1e-6)
+    solution = frank_wolfe(X, y, delta=delta, variant=variant, max_iter=30, tol=1e-6)
     assert least * (1 - 1e-8) <= solution.objective <= least * 1.1
     assert solution.certificate.lower_bound <= least * (1 + 1e-8)
     assert solution.network.penalty() <= delta * (1 + 1e-12)
@@ -242,7 +242,7 @@ def test_both_signs_are_priced(oracle):
     """A ReLU has no negative twin: targets that only negative output weights can meet."""
     X, _ = whitened(5, 6, 2)
     y = -np.maximum(X @ np.ones(6), 0)
-    solution = frank_wolfe(X, y, delta=0.5, oracle=oracle, max_iter=5, random_state=0)
+    solution = frank_wolfe(X, y, delta=0.5, oracle=oracle, max_iter=2, random_state=0)
     assert solution.objective < 0.5 * y @ y
     assert np.all(solution.network.output_weights < 0)
 
@@ -308,10 +308,10 @@ def test_the_schedule_is_dimensionless_and_capped():
 
 def test_what_a_batch_says_is_no_certificate():
     X, y = inst(60, 2, 1)
-    options = {"delta": 2.0, "max_iter": 25, "random_state": 0}
+    options = {"delta": 2.0, "max_iter": 20, "random_state": 0}
     least = optimum_in_ball(X, y, 2.0)
     solution = frank_wolfe(X, y, batch_size=10, **options)
-    assert [record.batch_size for record in solution.history] == [10] * 24 + [60]
+    assert [record.batch_size for record in solution.history] == [10] * 19 + [60]
     assert {record.kind for record in solution.history[:-1]} == {"search"}
     assert solution.certificate.kind == "exact"
     assert solution.certificate.lower_bound <= least <= solution.objective

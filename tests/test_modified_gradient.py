@@ -88,7 +88,7 @@ def test_several_neurons_are_pulled_by_the_rows_on_which_all_are_dead():
 @pytest.mark.parametrize(("n", "d"), [(40, 10), (12, 10), (8, 10)])
 def test_one_planted_neuron_is_fitted_from_every_start(n, d):
     plain = 0
-    for seed in range(4):
+    for seed in range(3):
         X, y, teacher, start = planted(n, d, 1, seed)
         solution = quietly(X, y, init=start)
         assert solution.status is Status.INTERPOLATED
@@ -97,7 +97,7 @@ def test_one_planted_neuron_is_fitted_from_every_start(n, d):
         away = np.linalg.norm(solution.network.hidden_weights - teacher)
         assert (away < 1e-5) == (n == 40)  # a fit, but another neuron where rows are few
         plain += error(X, y, descend(X, y, start, 500)) < 1e-6 * y @ y
-    assert (plain == 4) == (n == 40)
+    assert (plain == 3) == (n == 40)
 
 
 def test_independent_rows_are_fitted_by_several_neurons_and_not_by_plain_descent():
