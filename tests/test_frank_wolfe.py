@@ -372,6 +372,12 @@ def test_the_time_limit():
     assert solution.status is Status.TIME_LIMIT
     assert solution.history[-1].time < 2.0
     assert solution.objective <= 0.5 * y @ y
+    # a search that had no time claims nothing: what is left is a bound that always holds
+    hurried = frank_wolfe(X, y, delta=0.1, max_time=1e-9, oracle="search", random_state=0)
+    assert hurried.certificate.kind == "bound"
+    V = y - hurried.network.predict(X)
+    assert hurried.certificate.dual_correlation >= np.linalg.norm(X, 2) * np.linalg.norm(V)
+    assert 0 < hurried.certificate.lower_bound <= hurried.objective
 
 
 # ---------------------------------------------------------------- what is refused

@@ -13,8 +13,8 @@ from nogap.conditional_gradient.batches import Batches
 from nogap.conditional_gradient.steps import Ball, Point, Step, repeated
 from nogap.losses import Squared
 from nogap.oracles.base import Candidates, Oracle
-from nogap.problem import Problem
-from nogap.rows import Rows
+from nogap.problem import EPS, Problem
+from nogap.rows import Rows, largest_singular_value
 from nogap.solution import Record, Status
 from nogap.solvers.adaptive import Callback, Clock, Outcome, heard
 from nogap.solvers.neurons import Neurons, correlations, outputs, with_best_outputs
@@ -177,8 +177,10 @@ class FrankWolfe:
             self.whole = self._hurried(self.ball.problem.rows)
         assert point.F is not None
         atom, claim = self._price(self.ball.problem, point, point.F, self.whole)
-        if self.best is not None and any(oracle.cut_short for oracle in self.whole):
-            return atom, claim  # a search that was cut short would claim too much
+        if any(oracle.cut_short for oracle in self.whole):  # such a search would claim too much
+            if self.best is not None:
+                return atom, claim
+            claim = self._without_search(claim)
         before = np.inf if self.best is None else self.best.objective
         self.idle = 0 if claim.objective < before - LEAST_DESCENT * abs(before) else self.idle + 1
         if claim.objective < before:
@@ -188,6 +190,13 @@ class FrankWolfe:
         ):
             self.strongest = claim
         return atom, claim
+
+    def _without_search(self, claim: Claim) -> Claim:
+        """The claim with what is true of any features: ``q(V) <= sigma_max(X) ||V||``."""
+        sigma = largest_singular_value(self.ball.problem.rows)
+        largest = sigma * float(np.linalg.norm(claim.V)) * (1 + 64 * EPS)
+        gap = claim.gap + self.ball.delta * (largest - claim.correlation.value)
+        return replace(claim, gap=gap, correlation=Correlation(largest, "bound"))
 
     def _estimate(self, index: IntArray) -> tuple[Neurons | None, Claim]:
         """What a batch says, scaled to all rows."""
