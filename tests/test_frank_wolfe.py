@@ -226,15 +226,29 @@ def test_the_cone_oracle_is_a_lower_bound_only():
         assert largest <= np.linalg.cond(X) * max(values)
         shares.append(found.best / largest)
     assert min(shares) < 1 - 1e-3  # not always the largest
-    # more rows than columns: it may find nothing at all, where there is much to find
-    X = np.array([[1.0], [1.0], [1.0], [-1.0]])
-    found, correlation = LinearisedOracle(MemoryRows(X)).price(
-        np.array([[1.0], [-1], [-1], [1]]), 1
-    )
-    assert correlation.kind == "search"
-    assert found.best == pytest.approx(1.0)  # the positive sign finds 0 along the first rows
-    one_sided = frank_wolfe(X, [1.0, -1.0, -1.0, 0.0], delta=1.0, oracle="socp", max_iter=5)
-    assert "second-order cone oracle" in str(one_sided.certificate)
+    solution = frank_wolfe(*inst(n, d, 0), delta=1.0, oracle="socp", max_iter=5)
+    assert solution.certificate.kind == "search"
+    assert "second-order cone oracle" in str(solution.certificate)
+
+
+def test_the_cone_oracle_may_find_nothing_where_rows_are_dependent():
+    """Two rows that pull in opposite directions cancel once they are linearised."""
+    X, y = np.array([[1.0], [-1.0]]), np.array([1.0, 1.0])
+    assert dual_correlation(X, y) == pytest.approx(1.0)
+    solution = frank_wolfe(X, y, delta=1.0, oracle="socp")
+    assert solution.status is Status.STALLED
+    assert solution.network.n_neurons == 0
+    assert solution.certificate.kind == "bound"  # and no estimate of 0, which would be optimal
+    assert solution.certificate.lower_bound <= 0.25 < solution.objective
+    assert frank_wolfe(X, y, delta=1.0, oracle="exact").objective == pytest.approx(0.25, rel=1e-2)
+
+
+def test_the_multiplier_is_the_slope_of_the_optimum():
+    X, y = inst(8, 2, 3)
+    options = {"variant": "fully_corrective", "tol": 1e-9}
+    before, here, after = (frank_wolfe(X, y, delta=t, **options) for t in (1.19, 1.2, 1.21))
+    slope = (after.objective - before.objective) / 0.02
+    assert here.certificate.beta == pytest.approx(-slope, rel=1e-3)
 
 
 @pytest.mark.parametrize("oracle", ["exact", "bound", "whitened", "socp", "search"])

@@ -84,7 +84,7 @@ class FrankWolfe:
     callbacks : callables
         Each gets every :class:`Iterate`; one that returns True stops the run.
     proof : str
-        How the dual correlation is known, where its kind does not say it.
+        How the dual correlation is estimated, where it is not by the search.
     """
 
     def __init__(
@@ -181,6 +181,8 @@ class FrankWolfe:
             if self.best is not None:
                 return atom, claim
             claim = self._without_search(claim)
+        elif atom is None and np.any(claim.V) and claim.correlation.kind == "search":
+            claim = self._without_search(claim)  # an oracle that finds nothing at all says nothing
         before = np.inf if self.best is None else self.best.objective
         self.idle = 0 if claim.objective < before - LEAST_DESCENT * abs(before) else self.idle + 1
         if claim.objective < before:
@@ -275,7 +277,7 @@ class FrankWolfe:
             self.best.objective,
             source.V,
             source.correlation,
-            self.proof,
+            self.proof if source.correlation.kind == "search" else "",
         )
         own = self.best.correlation.value  # whichever dual point gave the bound
         return replace(certificate, dual_correlation=own, beta=own)
