@@ -338,6 +338,15 @@ def test_what_a_batch_says_is_no_certificate():
     assert growing.objective - least < 0.2 * (single.objective - least)
 
 
+def test_a_batch_without_a_residual_moves_nothing():
+    X = np.eye(12)
+    y = np.where(np.arange(12) == 5, 3.0, 0.0)
+    solution = frank_wolfe(X, y, delta=1.0, batch_size=3, max_iter=15, random_state=0)
+    assert solution.history[1].n_neurons == 0  # the first batch missed row 5
+    assert solution.status in (Status.ITERATION_LIMIT, Status.OPTIMAL)
+    assert solution.objective < 0.5 * y @ y
+
+
 def test_rows_on_disk_are_read_where_they_are(tmp_path):
     X, y = inst(3000, 4, 1)
     disk = np.memmap(tmp_path / "X.dat", dtype=np.float64, mode="w+", shape=X.shape)

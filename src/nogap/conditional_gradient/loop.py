@@ -141,9 +141,9 @@ class FrankWolfe:
                 return status
             if self.clock.over():
                 return self._out_of_time()
-            if atom is None:
+            if atom is None and index is None:
                 return Status.STALLED
-            if not last:
+            if atom is not None and not last:  # a batch that is fitted moves nothing
                 self.point = self.step.take(self.point, claim.V, atom, t)
         return Status.ITERATION_LIMIT
 
