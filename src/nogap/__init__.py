@@ -15,6 +15,7 @@ from nogap import closed_form, lifted, losses, units
 from nogap.certificate import Certificate
 from nogap.certification import certify
 from nogap.circular import circular_linear, circular_three_layer
+from nogap.conditional_gradient import frank_wolfe, frank_wolfe_bound
 from nogap.interpolation import interpolate
 from nogap.networks.circular import CircularNetwork
 from nogap.networks.convolutional import ConvolutionalNetwork
@@ -27,6 +28,7 @@ from nogap.regularization import beta_max
 from nogap.regularization_path import path
 from nogap.relaxation import relax, semi_nmf
 from nogap.solution import Record, Solution, Status
+from nogap.surrogate import modified_gradient
 from nogap.training import train
 
 if TYPE_CHECKING:
@@ -71,9 +73,12 @@ __all__ = [
     "circular_three_layer",
     "closed_form",
     "enumerate_patterns",
+    "frank_wolfe",
+    "frank_wolfe_bound",
     "interpolate",
     "lifted",
     "losses",
+    "modified_gradient",
     "optimal_set",
     "path",
     "relax",

@@ -70,7 +70,11 @@ class Certificate:
     better_objective : float
         its objective (``inf`` without one).
     proof : str
-        How the bound was obtained, in words, where no dual correlation gives it (deep networks).
+        How the bound was obtained, in words, where the kind's own words do not say it.
+    delta : float or None
+        The certificate is about networks of penalty at most delta (:func:`nogap.frank_wolfe`):
+        objective and bound are of the loss alone, and beta is what the penalty would weigh for
+        this network to be optimal with it, the dual correlation at the network.
     """
 
     objective: float
@@ -83,6 +87,7 @@ class Certificate:
     better_network: Network | None = field(default=None, repr=False)
     better_objective: float = math.inf
     proof: str = field(default="", repr=False)
+    delta: float | None = None
 
     def __post_init__(self) -> None:
         if self.kind != "search":
@@ -121,6 +126,8 @@ class Certificate:
         distance = f"at most {rounded_up(self.percent_above)} % above the global optimum"
         if not np.isfinite(self.percent_above):
             distance = f"at most {self.gap:.3g} above the global optimum"
+        if self.delta is not None:
+            distance += f" of networks with penalty at most {self.delta:.6g}"
         meaning = self.proof or MEANING[self.kind]
         known = f"lower bound {self.lower_bound:.6g}, kind {self.kind}: {meaning}"
         sentences = [f"The objective {self.objective:.6g} {verb} {distance} ({known})."]
@@ -174,6 +181,29 @@ def certificate_from_dual(
         dual=dual[:, 0] if dual.shape[1] == 1 else dual,
         dual_correlation=correlation.value,
         beta=problem.beta,
+    )
+
+
+def certificate_in_ball(
+    problem: Problem,
+    delta: float,
+    objective: float,
+    V: Array,
+    correlation: Correlation,
+    proof: str = "",
+) -> Certificate:
+    """Certificate among networks of penalty at most delta, from the dual point V (n, C)."""
+    bound = problem.lower_bound_in_ball(V, correlation.value, delta)
+    dual = bound.scale * V
+    return Certificate(
+        objective=objective,
+        lower_bound=min(bound.value, objective) if correlation.kind == "search" else bound.value,
+        kind=correlation.kind,
+        dual=dual[:, 0] if dual.shape[1] == 1 else dual,
+        dual_correlation=correlation.value,
+        beta=correlation.value,
+        proof=proof,
+        delta=delta,
     )
 
 

@@ -49,12 +49,16 @@ class Loss(ABC):
     falls_forever : bool
         Whether the loss of a sample has no minimiser, only an infimum at infinity: then a class
         without its opposite drives an unpenalised intercept to infinity.
+    smoothness : float
+        Lipschitz constant of the gradient of one sample's loss; it sets the batch schedule of
+        :func:`nogap.frank_wolfe`, and nothing that is proved.
     """
 
     name: ClassVar[str]
     smooth: ClassVar[bool] = True
     classifies: ClassVar[bool] = False
     falls_forever: ClassVar[bool] = False
+    smoothness: ClassVar[float] = 1.0
 
     @abstractmethod
     def encode(self, y: ArrayLike) -> Array:
@@ -249,6 +253,7 @@ class Logistic(_Margin):
 
     name = "logistic"
     falls_forever = True
+    smoothness = 0.25
 
     def of_margin(self, M: Array) -> Array:
         return np.logaddexp(0.0, -M)
@@ -325,6 +330,7 @@ class Multinomial(Loss):
     name = "multinomial"
     classifies = True
     falls_forever = True
+    smoothness = 0.5
 
     def encode(self, y: ArrayLike) -> Array:
         Y = _real_targets(y)

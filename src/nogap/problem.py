@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from nogap._typing import Array
+from nogap._typing import Array, IntArray
 from nogap.losses import Loss
 from nogap.rows import Rows
 
@@ -80,13 +80,13 @@ class Problem:
         n = self.rows.n
         if n <= 2 * count:
             return self
-        index = np.sort(rng.choice(n, size=count, replace=False))
+        sample = self.subset(np.sort(rng.choice(n, size=count, replace=False)))
+        return replace(sample, beta=self.beta * count / n)
+
+    def subset(self, index: IntArray) -> Problem:
+        """The problem on the rows of that index, in memory."""
         return replace(
-            self,
-            rows=self.rows.subset(index),
-            Y=self.Y[index],
-            weights=self.weights[index],
-            beta=self.beta * count / n,
+            self, rows=self.rows.subset(index), Y=self.Y[index], weights=self.weights[index]
         )
 
     @property
@@ -160,6 +160,30 @@ class Problem:
         scale = _maximise_concave(lambda t: self._dual_objective(t * V)[0], limit)
         value, magnitude = self._dual_objective(scale * V)
         return DualBound(value - 32 * EPS * magnitude, scale)
+
+    def lower_bound_in_ball(self, V: Array, dual_correlation: float, delta: float) -> DualBound:
+        """Best lower bound on the loss of networks of penalty at most delta, among t V, t >= 0.
+
+        ``min L(f) >= -L*(-t V) - t delta q(V)``: every t is feasible, and what exceeds the ball
+        costs.  At t = 1 and ``V = -dL/df`` it is the loss less the Frank-Wolfe gap.
+
+        Parameters
+        ----------
+        V : array (n, C)
+            Any dual point that is zero where the sample weight is zero.
+        dual_correlation : float
+            q(V), or an upper bound on it (then the result is a theorem).
+        delta : float
+        """
+        cost = delta * dual_correlation
+        limit = self._largest_scale(V) * (1 - 8 * EPS)
+        limit = min(limit, self._unconstrained_limit(V, limit))
+        scale = _maximise_concave(lambda t: self._dual_objective(t * V)[0] - t * cost, limit)
+        if self._dual_objective(scale * V)[0] - scale * cost < self._dual_objective(0.0 * V)[0]:
+            scale = 0.0
+        value, magnitude = self._dual_objective(scale * V)
+        least = value - scale * cost - 32 * EPS * (magnitude + scale * cost)
+        return DualBound(least + 0.0, scale)  # no negative zero
 
     def _largest_scale(self, V: Array) -> float:
         kept = self.weights > 0

@@ -11,6 +11,7 @@ from nogap.certificate import Correlation
 from nogap.closed_form import conditions
 from nogap.closed_form.results import two_layer, without_intercept
 from nogap.formulation import formulate
+from nogap.oracles.whitened import WhitenedOracle
 from nogap.problem import EPS
 from nogap.solution import Solution, Status
 from nogap.units import ReLU
@@ -59,7 +60,7 @@ def whitened(X: Any, Y: ArrayLike, beta: float) -> Solution:
     rows = conditions.dense(X)
     problem = formulate(rows, Y, beta=beta)
     scale = conditions.whitened_rows(rows)
-    longest = float(np.linalg.norm(rows, 2)) * (1 + (64 + sum(rows.shape)) * EPS)
+    oracle = WhitenedOracle(problem.rows)
     if problem.n_outputs == 1:
         parts = np.maximum(problem.Y * np.array([[1.0, -1.0]]), 0.0)  # (n, 2)
         outputs = np.array([[1.0], [-1.0]])
@@ -72,10 +73,9 @@ def whitened(X: Any, Y: ArrayLike, beta: float) -> Solution:
     neurons = without_intercept(problem, U, outputs[kept] * (shrunk / scale)[:, None])
 
     def correlate(V: Array) -> Correlation:
-        if V.shape[1] == 1:  # the best feature is the larger of the two parts of V
-            norms = [np.linalg.norm(np.maximum(s * V, 0.0)) for s in (1.0, -1.0)]
-            return Correlation(longest * float(max(norms)), "exact")
-        return _nuclear_correlation(V, longest)
+        if V.shape[1] == 1:
+            return oracle.price(V, 1)[1]
+        return _nuclear_correlation(V, oracle.longest)
 
     return two_layer(problem, ReLU(), neurons, correlate, otherwise=Status.BOUND)
 

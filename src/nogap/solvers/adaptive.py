@@ -101,6 +101,12 @@ class Clock:
             self.reserve = min(max(1.2 * seconds, least), most)
 
 
+def heard(callbacks: Sequence[Callback], record: Record) -> bool:
+    """Send the record to every callback; whether one of them wants to stop."""
+    answers = [callback(record) for callback in callbacks]
+    return any(isinstance(answer, bool | np.bool_) and bool(answer) for answer in answers)
+
+
 class ColumnGeneration:
     """One run of the loop.
 
@@ -300,8 +306,7 @@ class ColumnGeneration:
             n_neurons=self.best.count,
         )
         self.history.append(record)
-        answers = [callback(record) for callback in self.callbacks]  # every one is called
-        return any(isinstance(answer, bool | np.bool_) and bool(answer) for answer in answers)
+        return heard(self.callbacks, record)
 
     def _fresh(self, found: Candidates) -> Neurons:
         """Candidates that violate the dual constraint and are not active already, at size 0."""

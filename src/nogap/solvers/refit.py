@@ -27,8 +27,14 @@ MAX_NEWTON_STEPS = 100
 LEAST_DAMPING, MOST_DAMPING = 1e-12, 1e6  # as a share of the curvature of the squared loss
 
 
-def refit_sizes(problem: Problem, neurons: Neurons, features: Features) -> tuple[Neurons, Array]:
-    """Neurons with their best sizes and intercept, and the dual point V (n, C) there."""
+def refit_sizes(
+    problem: Problem, neurons: Neurons, features: Features, tolerance: float = 1e-11
+) -> tuple[Neurons, Array]:
+    """Neurons with their best sizes and intercept, and the dual point V (n, C) there.
+
+    ``tolerance`` is that of the quadratic programs: a smaller one separates neurons that are all
+    but the same.
+    """
     if not problem.loss.smooth:
         return refit_sizes_hinge(problem, neurons, features.whole())
     C = problem.n_outputs
@@ -52,7 +58,7 @@ def refit_sizes(problem: Problem, neurons: Neurons, features: Features) -> tuple
         while True:
             damped = H + damping * np.diag(floor)
             with np.errstate(over="ignore", invalid="ignore"):  # a loss without curvature: damped
-                step = nonnegative_qp(damped, slope + damped @ t, t, free) - t
+                step = nonnegative_qp(damped, slope + damped @ t, t, free, tolerance) - t
                 expected = float(slope @ step)
                 F_trial = atoms.outputs(t + step)
                 decrease = value - value_at(t + step, F_trial)
