@@ -19,6 +19,7 @@ from nogap.interpolation import interpolate
 from nogap.networks.circular import CircularNetwork
 from nogap.networks.convolutional import ConvolutionalNetwork
 from nogap.networks.deep import DeepNetwork
+from nogap.networks.parallel import ParallelNetwork
 from nogap.networks.two_layer import Network
 from nogap.optimal_networks import OptimalSet, optimal_set
 from nogap.patterns import enumerate_patterns, sample_patterns
@@ -56,6 +57,7 @@ __all__ = [
     "NeuronDisplay",
     "OptimalSet",
     "PathDisplay",
+    "ParallelNetwork",
     "Problem",
     "ReLUClassifier",
     "ReLUClassifierCV",

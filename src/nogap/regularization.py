@@ -95,7 +95,7 @@ def beta_max(
         sample_weight=sample_weight,
         unit=resolved,
     )
-    empty = Neurons.none(problem, resolved.readouts)
+    empty = Neurons.none(problem, resolved)
     F = np.zeros_like(problem.Y) + empty.intercept
     if problem.loss.smooth or not fit_intercept:
         V = problem.dual_point(F)
