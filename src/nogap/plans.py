@@ -14,6 +14,7 @@ from nogap.oracles.faces import FaceOracle
 from nogap.oracles.patterns import GatedOracle, PatternOracle
 from nogap.oracles.sampled_sub_networks import SampledOracle, SubNetworkCells
 from nogap.oracles.sub_network_search import SubNetworkSearch
+from nogap.oracles.sub_networks import SubNetworkOracle
 from nogap.oracles.unit_choice import exact_is_cheap_for, exact_oracle_of
 from nogap.pattern_choice import dense_rows, listed_patterns, patterns_and_gates
 from nogap.patterns import enumerate_patterns
@@ -226,7 +227,7 @@ def _sub_networks(
         SubNetworkSearch(problem.rows, unit, rng, count) for count in SUB_NETWORK_SEEDS
     ]
     if exact:
-        oracles = [oracles[0], exact_oracle_of(problem.rows, unit, 1)]
+        oracles = [oracles[0], SubNetworkOracle(problem.rows, unit, threshold=problem.beta)]
         limits = replace(limits, tol=min(limits.tol, PROVED_TOLERANCE))
     elif not limits.prove:
         oracles = oracles[:-1]

@@ -69,9 +69,7 @@ class SampledOracle:
         self.unit, self.sampled, self.beta = unit, sampled, beta
         self.scale = float(np.linalg.norm(X, axis=1).max()) or 1.0
         B, width, n = sampled.patterns.shape
-        patterns, index = np.unique(
-            sampled.patterns.reshape(-1, n), axis=0, return_inverse=True
-        )
+        patterns, index = np.unique(sampled.patterns.reshape(-1, n), axis=0, return_inverse=True)
         self.cells = Cells(X / self.scale, patterns)
         self.index = index.reshape(B, width) + (sampled.inner < 0) * len(patterns)
         self.path = unit.regularization == "path"

@@ -25,7 +25,7 @@ from nogap._typing import Array, BoolArray, IntArray
 from nogap.oracles.box_distance import active_signs, cone_projection, sweep
 
 SWEEPS = 6
-FEW_CELLS = 60  # that a conic program takes from the start
+FEW_CELLS = 30  # that a conic program takes from the start
 MORE_CELLS = 20  # added where the multipliers leave a larger projection
 ROUNDS = 20
 TOLERANCE = 1e-10
@@ -210,31 +210,29 @@ def _conic(
     q = np.zeros(size)
     q[: a * d] = -gain @ M
     q[size - p :] = 0.0 if push is None else push[pushing]
-    t, share = slice(a * d, a * d + a), slice(a * d + a, a * d + 2 * a)
-    both = np.zeros((2, size))
-    both[0, share], both[1, t] = 1.0, 1.0
-    each = np.zeros((2 * a, size))
-    each[:a, share], each[a:, share] = np.eye(a), -np.eye(a)
-    sided = np.zeros((0, a * d)) if joint is None else -joint[:, None] * M
-    cones = sp.block_diag([-cells.sides[k][:, None] * cells.X for k in active])
-    linear = [
-        sp.hstack([sp.csc_array(M[pushing]), sp.csc_array((p, 2 * a)), -sp.eye_array(p)]),
-        sp.hstack([sp.csc_array(sided), sp.csc_array((len(sided), 2 * a + p))]),
-        sp.hstack([sp.csc_array((p, a * d + 2 * a)), -sp.eye_array(p)]),
-        sp.hstack([cones, sp.csc_array((a * n, 2 * a + p))]),
-        sp.csc_array(each),
-        sp.csc_array(both[1:]),
-    ]
-    rotated = np.zeros((a, d + 2, size))  # (share + t, share - t, 2 u) in a second-order cone
+    u, t = slice(0, a * d), slice(a * d, a * d + a)
+    share, s = slice(a * d + a, a * d + 2 * a), slice(size - p, size)
+    r = 0 if joint is None else n
+    A = np.zeros((2 + 2 * p + r + a * (n + 2 + d + 2), size))  # small: sparse pieces take longer
+    parts = np.split(A, np.cumsum([1, p, r, p, a * n, a, a, 1]))
+    whole, above, joined_rows, positive, cones, most, least, caps, rotated = parts
+    whole[0, share] = caps[0, t] = 1.0
+    above[:, u], above[:, s], positive[:, s] = M[pushing], -np.eye(p), -np.eye(p)
+    if joint is not None:
+        joined_rows[:, u] = -joint[:, None] * M
     index = np.arange(a)
+    blocks = cones.reshape(a, n, size)[:, :, u].reshape(a, n, a, d)
+    blocks[index, :, index] = -cells.sides[active][:, :, None] * cells.X
+    cones[:, u] = blocks.reshape(a * n, a * d)
+    most[:, share], least[:, share] = np.eye(a), -np.eye(a)
+    rotated = rotated.reshape(a, d + 2, size)  # (share + t, share - t, 2 u) in a cone
     rotated[index, 0, a * d + a + index] = rotated[index, 0, a * d + index] = -1.0
     rotated[index, 1, a * d + a + index], rotated[index, 1, a * d + index] = -1.0, 1.0
     for k in range(d):
         rotated[index, 2 + k, index * d + k] = -2.0
-    rows = [sp.csc_array(both[:1]), *linear, sp.csc_array(rotated.reshape(-1, size))]
-    zeros = np.zeros(2 * p + len(sided) + a * n)
-    limits = [shares.high[active], -shares.low[active], [1.0]]
-    bounds = [[1.0], zeros, *limits, np.zeros(a * (d + 2))]
+    zeros = np.zeros(2 * p + r + a * n)
+    one, end = np.ones(1), np.zeros(a * (d + 2))
+    bounds = [one, zeros, shares.high[active], -shares.low[active], one, end]
     kinds: list[Any] = [clarabel.ZeroConeT(1), clarabel.NonnegativeConeT(zeros.size + 2 * a + 1)]
     kinds += [clarabel.SecondOrderConeT(d + 2)] * a
     settings = clarabel.DefaultSettings()
@@ -244,7 +242,7 @@ def _conic(
     solved: Any = clarabel.DefaultSolver(
         sp.csc_matrix((size, size)),
         q,
-        sp.csc_matrix(sp.vstack(rows)),
+        sp.csc_matrix(A),
         np.concatenate(bounds),
         kinds,
         settings,

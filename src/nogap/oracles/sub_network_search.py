@@ -16,6 +16,8 @@ STEPS = 150
 GROW, SHRINK = 1.5, 0.5  # step per candidate, after a success and after a failure
 FIRST_STEP, LEAST_STEP = 0.3, 1e-6
 DISTURBANCE = (0.1, 0.7)  # size of the noise added to active sub-networks
+COPIES = 5  # one in so many seeds has nearly equal neurons
+CLOSE = 0.1
 SAME = 1e-4  # distance below which two sub-networks are one
 
 
@@ -55,7 +57,10 @@ class SubNetworkSearch:
         return found, Correlation(found.best, "search")
 
     def _seeds(self, starts: Array | None) -> Array:
-        """Disturbed active sub-networks and Gaussian ones, of norm 1, (k, D)."""
+        """Disturbed active sub-networks, Gaussian ones and near copies of a neuron, (k, D).
+
+        Under the path norm equal neurons are often best, and no chance finds them.
+        """
         size = self.unit.direction_size(self.rows.d)
         disturbed = self.n_seeds // 2 if starts is not None and len(starts) else 0
         U = self.rng.standard_normal((self.n_seeds, size))
@@ -64,7 +69,11 @@ class SubNetworkSearch:
             noise = U[:disturbed]
             noise *= self.rng.uniform(*DISTURBANCE, (disturbed, 1)) / size**0.5
             noise += starts[self.rng.integers(len(starts), size=disturbed)]
-        return self._on_the_sphere(U)
+        W1, w2 = self.unit.split(U)
+        copies = slice(self.n_seeds - self.n_seeds // COPIES, self.n_seeds)
+        W1[copies] = W1[copies, :, :1] + CLOSE * W1[copies]
+        w2[copies] = np.sign(w2[copies, :1]) * np.abs(w2[copies])
+        return self._on_the_sphere(self.unit.join(W1, w2))
 
     def _on_the_sphere(self, U: Array) -> Array:
         W1, w2, norms = self.unit.balanced(*self.unit.split(U))

@@ -12,6 +12,7 @@ import heapq
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.optimize import linprog
@@ -30,6 +31,8 @@ MOST_ROWS = 16  # 2^16 sets of positive rows at worst
 MOST_PATTERNS = 2_000  # of the first layer
 CHEAP_ROWS, CHEAP_PATTERNS = 8, 60
 MOST_BRANCHES = 20_000
+FURTHER = 20  # branches gone through once a sub-network improves the network
+NOTICEABLE = 1 + 1e-5
 POOL = 8  # multipliers of branches of the same sign that others try first
 EMPTY = 1e-7  # share of a sub-network below which a block is rounding
 FRACTION = 1e-6  # of a block
@@ -63,6 +66,8 @@ class SubNetworkOracle:
     unit : ThreeLayer
     precision : float
         The value returned is at most this much (relatively) above the largest correlation.
+    threshold : float
+        beta: sub-networks beyond it improve the network, and end a call early with a bound.
 
     Raises
     ------
@@ -73,9 +78,15 @@ class SubNetworkOracle:
     complete = True
     cut_short = False
 
-    def __init__(self, rows: Rows, unit: ThreeLayer, precision: float = 1e-9) -> None:
+    def __init__(
+        self,
+        rows: Rows,
+        unit: ThreeLayer,
+        precision: float = 1e-9,
+        threshold: float = np.inf,
+    ) -> None:
         self.should_stop: Callable[[], bool] = never
-        self.unit, self.precision = unit, precision
+        self.unit, self.precision, self.threshold = unit, precision, threshold
         n_patterns = max_pattern_count(rows.n, min(rows.n, rows.d))
         if rows.n > MOST_ROWS or n_patterns > MOST_PATTERNS:
             raise ValueError(
@@ -103,11 +114,9 @@ class SubNetworkOracle:
         self.found = self._attained(v, starts) if starts is not None and len(starts) else None
         self.pool: dict[float, list[Array]] = {1.0: [], -1.0: []}
         self.left = 0.0  # largest bound of the branches in which nothing is left to decide
-        heap = [
-            (-bound, number, branch) for number, (bound, branch) in enumerate(self._first(v))
-        ]
+        heap = [(-bound, number, branch) for number, (bound, branch) in enumerate(self._first(v))]
         heapq.heapify(heap)
-        upper, settled = self._settle(v, heap)
+        upper, settled = self._settle(v, heap, self.threshold / (size * self.scale))
         norms = np.linalg.norm(self.cells.X, axis=1)
         rounding = 32 * EPS * sum(self.cells.X.shape) * self.radius * float(np.abs(v) @ norms)
         rounding += self.radius * float(np.abs(v) @ self.merged)
@@ -119,13 +128,16 @@ class SubNetworkOracle:
         kind = Correlation(scale * (upper + rounding), "exact" if settled else "bound")
         return found, kind
 
-    def _settle(self, v: Array, heap: list[tuple[float, int, _Branch]]) -> tuple[float, bool]:
+    def _settle(
+        self, v: Array, heap: list[tuple[float, int, _Branch]], threshold: float
+    ) -> tuple[float, bool]:
         """Branch, largest bound first, until none can hold more than the best found."""
-        number = len(heap)
+        number, further = len(heap), 0
         for _ in range(MOST_BRANCHES):
             if not heap or -heap[0][0] <= self._best * (1 + self.precision):
                 break
-            if self.should_stop():
+            further += int(self._best > threshold * NOTICEABLE)
+            if further > FURTHER or self.should_stop():
                 return max(-heap[0][0], self.left), False
             known, _, branch = heapq.heappop(heap)
             pool = self.pool[branch.sign]
@@ -257,7 +269,7 @@ class SubNetworkOracle:
         cost = np.concatenate([-(signed * branch.on * (signed > 0)) @ atoms, -signed[signed < 0]])
         above = np.concatenate([N, -np.eye(p)], axis=1)
         whole = np.concatenate([np.ones(k), np.zeros(p)])[None]
-        answer = linprog(
+        answer: Any = linprog(
             cost, np.concatenate([above, whole]), np.append(np.zeros(p), 1.0), method="highs-ds"
         )
         weights = answer.x[:k] if answer.status == 0 else sizes

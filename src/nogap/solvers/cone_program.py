@@ -301,9 +301,7 @@ class _Cells(ConeProgram):
         V = np.zeros((pairs.shape[0], X.shape[1]))
         np.add.at(V, owner.ravel(), start.hidden)
         on = patterns[self.gate]
-        super().__init__(
-            problem, X, self.signs[:, None] * on, on, V, start.intercept, cones=cones
-        )
+        super().__init__(problem, X, self.signs[:, None] * on, on, V, start.intercept, cones=cones)
 
     def neurons(self, should_stop: ShouldStop) -> tuple[Neurons, Array]:
         """The neurons of the solution, and the dual point (n, 1)."""

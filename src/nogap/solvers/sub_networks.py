@@ -59,7 +59,9 @@ class SubNetworkMaster:
         if blocks * d > most or blocks * n > MOST_CONE_ROWS or should_stop():
             return neurons, V
         X = self.problem.rows.take(np.arange(n))
-        return self._best(neurons, V, within_cells(self.problem, self.unit, X, neurons, should_stop))
+        return self._best(
+            neurons, V, within_cells(self.problem, self.unit, X, neurons, should_stop)
+        )
 
     def _best(self, old: Neurons, V: Array, moved: Neurons) -> tuple[Neurons, Array]:
         """What was moved, re-fitted; the old sub-networks if that is not better."""
@@ -163,7 +165,7 @@ def slide_sub_networks(
         value, for_A, for_B = _penalty(unit, A, B)
         value, for_A, for_B = problem.beta * value, problem.beta * for_A, problem.beta * for_B
         for_b = np.zeros(1)
-        for part, piece in problem.parts:
+        for _, piece in problem.parts:
             first, H = unit.layers(piece.rows, A, B)
             F = (np.maximum(H, 0.0) @ signs)[:, None] + b
             V = piece.dual_point(F)

@@ -51,6 +51,8 @@ class ThreeLayer(Unit):
     """
 
     name = "three_layer"
+    width: int
+    regularization: SubNetworkPenalty
 
     def __init__(self, width: int, regularization: SubNetworkPenalty = "weights") -> None:
         if not isinstance(width, Integral) or isinstance(width, bool) or int(width) < 1:
@@ -65,7 +67,7 @@ class ThreeLayer(Unit):
 
     def join(self, W1: Array, w2: Array) -> Array:
         """Directions (m, (d + 1) width) of sub-networks W1 (m, d, width), w2 (m, width)."""
-        return np.concatenate([W1.reshape(len(W1), -1), w2], axis=1)
+        return np.concatenate([W1.reshape(len(W1), W1.shape[1] * self.width), w2], axis=1)
 
     def split(self, directions: Array) -> tuple[Array, Array]:
         """The W1 (m, d, width) and w2 (m, width) of directions (m, (d + 1) width)."""
