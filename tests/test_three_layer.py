@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from scipy.optimize import minimize
 from tests.reference import patterns_by_rays
 from tests.three_layer_reference import blocks_of, optimum
@@ -187,6 +188,29 @@ def test_other_losses_with_bias_and_intercept(loss):
     )
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_odd_data(scale):
+    X, y = small(5, n=3)
+    unit = ThreeLayer(2)
+    plain = train(X, y, beta=0.1, unit=unit, random_state=0).objective
+    repeated = np.vstack([X, 0 * X[:1], X])  # a zero row, and equal rows
+    weights = [0.5, 0.25, 1, 1, 0.5, 0.75, 0]
+    solution = train(
+        sp.csr_array(scale * repeated),
+        np.concatenate([y, [0], y]),
+        beta=0.1 * scale,
+        unit=unit,
+        sample_weight=weights,
+        random_state=0,
+    )
+    assert solution.objective == pytest.approx(plain, rel=1e-6)
+    assert solution.certificate.kind == "exact"
+    assert train(X, 0 * y, beta=0.1, unit=unit).network.n_neurons == 0
+    one = train(X[:1], y[:1], beta=0.1, unit=unit)  # a group lasso of one unknown
+    assert one.objective == pytest.approx(train(X[:1], y[:1], beta=0.1).objective, rel=1e-6)
+    assert "sub-networks, objective" in str(one)
+
+
 # -- oracles -------------------------------------------------------------------------------------
 
 
@@ -314,6 +338,7 @@ def test_networks_are_saved_pruned_and_exported(tmp_path):
             lambda X, y: train(X, y, beta=1, unit=ThreeLayer(2), patterns="some"),
             "'adaptive', 'all'",
         ),
+        (lambda X, y: train(X, y, beta=1, unit=ThreeLayer(2), patterns=X > 0), "got an array"),
         (lambda X, y: ParallelNetwork(X, y, y), "must be \\(K, d, width\\)"),
         (lambda X, y: ParallelNetwork([X], y, y), "second_weights must be"),
         (lambda X, y: ParallelNetwork([X], [[1, np.nan]], [1]), "holds NaN"),

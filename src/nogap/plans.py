@@ -242,9 +242,10 @@ def _sampled_sub_networks(
     rng: np.random.Generator,
 ) -> Plan:
     if isinstance(patterns, bool) or not isinstance(patterns, int | np.integer) or patterns < 1:
+        got = repr(patterns) if np.ndim(patterns) == 0 else "an array"
         raise ValueError(
             "patterns of three-layer sub-networks must be 'adaptive', 'all' or a count of at least "
-            f"1, got {patterns!r}"
+            f"1, got {got}"
         )
     X = dense_rows(problem)
     sampled = SubNetworkCells.draw(X, unit, int(patterns), rng)

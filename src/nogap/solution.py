@@ -166,6 +166,6 @@ class Solution(Generic[NetworkT]):
     def __str__(self) -> str:
         network: Any = self.network
         return (
-            f"{network.n_neurons} neurons, objective {self.objective:.6g}. "
+            f"{network.n_neurons} {getattr(network, 'counted', 'neurons')}, objective {self.objective:.6g}. "
             f"{self.certificate} {self.status.sentence}"
         )

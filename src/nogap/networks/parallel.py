@@ -51,6 +51,7 @@ class ParallelNetwork:
     """
 
     activation = "relu"
+    counted = "sub-networks"
 
     def __init__(
         self,

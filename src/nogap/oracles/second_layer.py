@@ -249,7 +249,7 @@ def _conic(
     ).solve()
     x, z = np.array(solved.x), np.maximum(np.array(solved.z), 0.0)
     pushed, joined = np.zeros(n), np.zeros(n)
-    if not np.all(np.isfinite(x)):
+    if not (np.all(np.isfinite(x)) and np.all(np.isfinite(z))):
         return np.zeros((a, d)), np.full(a, 1.0 / a), pushed, joined
     pushed[pushing] = z[1 : 1 + p]
     if joint is not None:

@@ -27,8 +27,8 @@ from nogap.problem import EPS
 from nogap.rows import MemoryRows, Rows
 from nogap.units.three_layer import ThreeLayer
 
-MOST_ROWS = 16  # 2^16 sets of positive rows at worst
-MOST_PATTERNS = 2_000  # of the first layer
+MOST_ROWS = 12  # 2^12 sets of positive rows at worst
+MOST_PATTERNS = 1_200  # of the first layer
 CHEAP_ROWS, CHEAP_PATTERNS = 8, 60
 MOST_BRANCHES = 20_000
 FURTHER = 20  # branches gone through once a sub-network improves the network
