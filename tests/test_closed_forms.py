@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from pathlib import Path
 
 import cvxpy as cp
@@ -199,6 +201,24 @@ def test_least_norm_deep_linear_interpolation(depth):
     solution = deep_linear(X, y, 0, depth)
     assert_allclose(solution.objective, depth / 2 * norm ** (2 / depth), rtol=1e-10)
     assert_allclose(solution.network.predict(X), y, atol=1e-11)
+
+
+@pytest.mark.parametrize("depth", [2, 3])
+@pytest.mark.parametrize("parallel", [False, True])
+def test_the_least_norm_of_ill_conditioned_data_is_not_overstated(depth, parallel):
+    """Rational arithmetic knows the norm; float64 loses most of its digits at condition 4e9."""
+    for k in range(6):
+        X = np.array([[1.0, 1.0], [1.0, 1.0 + 1e-9 * (k + 1)]])
+        y = np.array([1.0 + 0.1 * k, 1.0 + 0.1 * k + 1e-9])
+        (a, b), (c, d) = [[Fraction(v) for v in row] for row in X]
+        p, q = (Fraction(v) for v in y)
+        det = a * d - b * c
+        w = (p * d - b * q) / det, (a * q - c * p) / det
+        norm = math.sqrt(w[0] ** 2 + w[1] ** 2)
+        least = norm if parallel else depth / 2 * norm ** (2 / depth)
+        certificate = deep_linear(X, y, 0, depth, parallel=parallel).certificate
+        assert certificate.kind == "exact"
+        assert 0.9 * least <= certificate.lower_bound <= least
 
 
 def test_deep_linear_refusals():

@@ -20,6 +20,7 @@ from nogap.interpolation import interpolate
 from nogap.networks.circular import CircularNetwork
 from nogap.networks.convolutional import ConvolutionalNetwork
 from nogap.networks.deep import DeepNetwork
+from nogap.networks.parallel import ParallelNetwork
 from nogap.networks.two_layer import Network
 from nogap.optimal_networks import OptimalSet, optimal_set
 from nogap.patterns import enumerate_patterns, sample_patterns
@@ -57,6 +58,7 @@ __all__ = [
     "Network",
     "NeuronDisplay",
     "OptimalSet",
+    "ParallelNetwork",
     "PathDisplay",
     "Problem",
     "ReLUClassifier",

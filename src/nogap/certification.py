@@ -25,10 +25,12 @@ from nogap.formulation import formulate, from_network, to_network
 from nogap.losses import Loss
 from nogap.networks.circular import CircularNetwork
 from nogap.networks.convolutional import ConvolutionalNetwork
+from nogap.networks.parallel import ParallelNetwork
 from nogap.networks.two_layer import Network
 from nogap.oracles import SearchOracle
 from nogap.oracles.base import Oracle
 from nogap.oracles.patterns import GatedOracle
+from nogap.oracles.sub_network_search import SubNetworkSearch
 from nogap.oracles.unit_choice import exact_is_cheap_for, exact_oracle_of
 from nogap.plans import adaptive_plan
 from nogap.problem import Problem
@@ -38,7 +40,7 @@ from nogap.solvers.features import Features
 from nogap.solvers.neurons import Neurons
 from nogap.solvers.neurons import objective as neurons_objective
 from nogap.solvers.refit import refit_sizes
-from nogap.units import Convolution, ReLU, Unit
+from nogap.units import Convolution, ReLU, ThreeLayer, Unit
 
 Method = Literal["auto", "exact", "bound", "search"]
 SEARCH_SEEDS = 500
@@ -73,8 +75,8 @@ def certify(
     model : Network, estimator, torch.nn.Module, path or array
         A network; a fitted estimator with ``network_``; a PyTorch module, or the path of an ONNX
         file, of the form Linear-ReLU-Linear; scikit-learn's MLPRegressor or MLPClassifier with one
-        hidden ReLU layer; or predictions (n,) or (n, C), with ``objective=``. A convolutional
-        network is judged among those of its kind.
+        hidden ReLU layer; or predictions (n,) or (n, C), with ``objective=``. Convolutional and
+        parallel three-layer networks are judged among those of their kind.
     X : array (n, d)
     y : array (n,) or (n, C)
         Targets as :func:`nogap.train` takes them (an estimator's labels are encoded for it).
@@ -184,6 +186,8 @@ def judge(problem: Problem, unit: Unit, method: Method, rng: np.random.Generator
     rows = problem.rows
     if _is_exact(problem, unit, method):
         return exact_oracle_of(rows, unit, problem.n_outputs)
+    if isinstance(unit, ThreeLayer):
+        return SubNetworkSearch(rows, unit, rng, SEARCH_SEEDS)
     seeds = SEARCH_SEEDS if rows.n_positions == 1 else PATCH_SEARCH_SEEDS
     return SearchOracle(rows, rng, seeds, unit=unit)
 
@@ -194,7 +198,9 @@ def _is_exact(problem: Problem, unit: Unit, method: Method) -> bool:
     )
 
 
-def _unit_of(network: Network | None, X: Any, hidden_bias: bool) -> Unit:
+def _unit_of(network: Network | ParallelNetwork | None, X: Any, hidden_bias: bool) -> Unit:
+    if isinstance(network, ParallelNetwork):
+        return network.unit
     if isinstance(network, ConvolutionalNetwork):
         parameters = {**network.unit.parameters, "tied": network.tied}
         return Convolution(**parameters).for_data(X, hidden_bias)
@@ -250,11 +256,11 @@ def _certify_network(
 
 
 def _provable(problem: Problem, unit: Unit, method: Method) -> bool:
-    if isinstance(unit, Convolution):
+    if isinstance(unit, Convolution | ThreeLayer):
         if method == "bound":
             raise ValueError(
-                "branch and bound serves dense networks; use method='exact' or 'search' for "
-                "convolutions"
+                "branch and bound serves two-layer dense networks; use method='exact' or 'search' "
+                "for convolutions and three-layer networks"
             )
         return False
     return method == "bound" or problem.rows.n * problem.rows.d <= MOST_ENTRIES
@@ -293,7 +299,7 @@ def _strongest(certificates: Iterable[Certificate]) -> Certificate:
 
 def _unit_features(problem: Problem, network: Network, unit: Unit, X: Any) -> Features:
     """Features of the neurons that :func:`from_network` keeps, for hidden weights of norm 1."""
-    if isinstance(unit, Convolution):
+    if isinstance(unit, Convolution | ThreeLayer):
         neurons = from_network(problem, network, getattr(problem.rows, "hidden_bias", False), unit)
         return Features(problem, unit, neurons)
     hidden = np.linalg.norm(network.augmented_weights(), axis=1)
@@ -385,9 +391,9 @@ def _check_loss(model: Any, loss: str | Loss) -> None:
     )
 
 
-def _as_network(model: Any, y: Any) -> tuple[Network | None, Any]:
+def _as_network(model: Any, y: Any) -> tuple[Any, Any]:
     """The model as a network (None for predictions), and targets as the loss wants them."""
-    if isinstance(model, Network):
+    if isinstance(model, Network | ParallelNetwork):
         return model, y
     if isinstance(getattr(model, "network_", None), Network):
         encode = getattr(model, "encode_targets", None)

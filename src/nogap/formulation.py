@@ -10,10 +10,11 @@ from nogap._typing import Array, ArrayLike
 from nogap._validation import check_beta, check_rows_match, check_weights
 from nogap.losses import Hinge, Loss, get_loss
 from nogap.networks.convolutional import ConvolutionalNetwork
+from nogap.networks.parallel import ParallelNetwork
 from nogap.networks.two_layer import Network
 from nogap.problem import Problem
 from nogap.solvers.neurons import Neurons
-from nogap.units import Convolution, GatedReLU, ReLU, Unit
+from nogap.units import Convolution, GatedReLU, ReLU, ThreeLayer, Unit
 
 
 def formulate(
@@ -68,8 +69,10 @@ def _check_bounded_intercept(loss: Loss, Y: Array, weights: Array) -> None:
         )
 
 
-def to_network(problem: Problem, unit: Unit, neurons: Neurons, hidden_bias: bool) -> Network:
+def to_network(problem: Problem, unit: Unit, neurons: Neurons, hidden_bias: bool) -> Any:
     """The network with balanced weights, ``||u_j|| = ||a_j||`` (bias column split off)."""
+    if isinstance(unit, ThreeLayer):
+        return _parallel(unit, neurons, hidden_bias)
     root = np.sqrt(neurons.sizes)[:, None]
     U, A = root * neurons.directions, root * neurons.outputs
     if isinstance(unit, Convolution):
@@ -91,10 +94,56 @@ def to_network(problem: Problem, unit: Unit, neurons: Neurons, hidden_bias: bool
     )
 
 
+def _parallel(unit: ThreeLayer, neurons: Neurons, hidden_bias: bool) -> ParallelNetwork:
+    """First layers as the penalty scales them, ``||w2_k|| = |w3_k|``."""
+    W1, w2 = unit.split(neurons.directions)
+    root = np.sqrt(neurons.sizes)
+    return ParallelNetwork(
+        W1[:, :-1] if hidden_bias else W1,
+        root[:, None] * w2,
+        root * neurons.outputs[:, 0],
+        W1[:, -1] if hidden_bias else None,
+        float(neurons.intercept[0]),
+        unit.regularization,
+    )
+
+
+def _of_parallel(
+    problem: Problem, network: ParallelNetwork, hidden_bias: bool, unit: ThreeLayer
+) -> Neurons:
+    """Sub-networks with the norms of the unit's penalty."""
+    W1 = network.augmented_weights()
+    if hidden_bias and network.hidden_bias is None:
+        W1 = np.concatenate([W1, np.zeros_like(W1[:, :1])], axis=1)
+    if W1.shape[1] != problem.rows.d:
+        expected = problem.rows.d - int(hidden_bias)
+        raise ValueError(f"the network takes {network.n_features_in} columns, X has {expected}")
+    if network.width > unit.width:
+        raise ValueError(
+            f"the network has sub-networks of width {network.width}, the unit only {unit.width}"
+        )
+    more = unit.width - network.width
+    W1 = np.pad(W1, ((0, 0), (0, 0), (0, more)))
+    W1, w2, norms = unit.balanced(W1, np.pad(network.second_weights, ((0, 0), (0, more))))
+    w3 = norms * network.output_weights
+    alive = w3 != 0
+    return Neurons(
+        unit.join(W1, w2)[alive],
+        np.sign(w3[alive])[:, None],
+        np.abs(w3[alive]),
+        network.intercept.copy(),
+        np.zeros(int(alive.sum()), dtype=np.intp),
+    )
+
+
 def from_network(
-    problem: Problem, network: Network, hidden_bias: bool, unit: Unit | None = None
+    problem: Problem, network: Any, hidden_bias: bool, unit: Unit | None = None
 ) -> Neurons:
     """Unit-form neurons of a network on the problem's rows (not of gated networks)."""
+    if isinstance(network, ParallelNetwork) or isinstance(unit, ThreeLayer):
+        if not isinstance(network, ParallelNetwork) or not isinstance(unit, ThreeLayer):
+            raise ValueError("a parallel network belongs to unit=ThreeLayer(...), and only to it")
+        return _of_parallel(problem, network, hidden_bias, unit)
     if network.free_bias:
         raise ValueError(
             "the hidden biases of this network are free, and this problem penalises them; the "

@@ -4,7 +4,8 @@
       = max v'y                   subject to   q(v) <= 1,
 
 a semi-infinite linear program, solved by cutting planes, which is the loop of adaptive training: a
-master over the neurons found so far (a linear program), whose multipliers v an oracle prices.
+master over the neurons found so far, whose multipliers v an oracle prices.  The master is a linear
+program, and then a conic one over the cells of the neurons that the first one uses.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from nogap.certificate import Correlation
 from nogap.closed_form.results import interpolation_certificate, without_intercept
 from nogap.formulation import formulate, to_network
 from nogap.oracles import SearchOracle
-from nogap.oracles.base import Candidates
+from nogap.oracles.base import Candidates, Oracle
 from nogap.oracles.choice import exact_is_cheap, exact_oracle
 from nogap.pattern_choice import dense_rows
 from nogap.patterns._lines import distinct_lines
 from nogap.problem import EPS, Problem
 from nogap.solution import Record, Solution, Status
+from nogap.solvers.cell_interpolation import least_norm_in_cells
 from nogap.units import ReLU
 
 TOLERANCE = 3e-7  # excess of the dual correlation over 1 that asks for another round
@@ -36,10 +38,15 @@ ACCEPTED = 1e-6  # relative gap at which the result counts as optimal
 FITS = 1e-8  # largest error of the result, relative to the largest target
 SAME = 1e-9  # relative difference of targets that rounding explains
 MOST_ROUNDS = 500
-SEEDS = 15  # of the search, in every round
+SEEDS = 40  # of the search, in every round
+MANY_SEEDS = 400  # of the search that has the last word where no exact oracle has
 CANDIDATES = 12
 TINY = 60  # entries of X up to which the exact oracle is quicker than a search
 FIRST_PRICE = 100.0  # of a missed target, in units of what one neuron for it would cost
+WITHIN_CELLS = 1.0  # relative gap from which the neurons' cells are solved as well
+NEAR = 3e-3  # below a correlation of 1, where a neuron's cell is taken in
+GHOST = 1e-9  # share of the largest neuron below which one is rounding
+MOST_IN_CELLS = 500_000  # figures of the cells' cones
 MISSED = 1e-9  # share of the largest target below which nothing is missed
 
 
@@ -167,10 +174,12 @@ class _Loop:
         self, problem: Problem, rows: Array, hidden_bias: bool, rng: np.random.Generator
     ) -> None:
         self.problem, self.rows, self.hidden_bias = problem, rows, hidden_bias
-        self.search = SearchOracle(problem.rows, rng, SEEDS)
+        self.search = SearchOracle(problem.rows, rng, SEEDS, threshold=1.0)
         self.exact = (
             exact_oracle(problem.rows, PRECISION) if exact_is_cheap(problem.rows, 1) else None
         )
+        wide = SearchOracle(problem.rows, rng, MANY_SEEDS, threshold=1.0)
+        self.last_word: Oracle = wide if self.exact is None else self.exact
         lengths = np.linalg.norm(rows, axis=1)
         self.price = FIRST_PRICE / np.where(lengths > 0, lengths, 1.0)
         units = rows[lengths > 0] / lengths[lengths > 0, None]
@@ -178,6 +187,7 @@ class _Loop:
         random /= np.linalg.norm(random, axis=1, keepdims=True)
         self.directions = np.concatenate([units, -units, random])
         self.history: list[Record] = []
+        self.gap = np.inf  # relative, of the last round
 
     def run(self, max_time: float | None) -> Solution:
         began = perf_counter()
@@ -185,6 +195,8 @@ class _Loop:
         with InterruptRequest() as interrupt:
             for _ in range(MOST_ROUNDS):
                 weights, V, missed = self._master()
+                if not missed and self.gap <= WITHIN_CELLS:
+                    weights, V = self._within_cells(weights, V)
                 found, correlation = self._priced(weights, V)
                 self._record(began, weights, V, correlation)
                 if correlation.value > 1 + TOLERANCE and self._add(found.directions):
@@ -199,6 +211,7 @@ class _Loop:
                     break
             if not status.converged and self.exact is not None:
                 correlation = self.exact.price(V, 1)[1]
+            weights = self._master()[0]  # of few neurons, where an interior point has many
         return self._solution(weights, V, correlation, status)
 
     def _master(self) -> tuple[Array, Array, bool]:
@@ -224,13 +237,37 @@ class _Loop:
         V = np.asarray(solved.eqlin.marginals)[:, None] / length
         return weights, V, slack > MISSED * size
 
+    def _within_cells(self, weights: Array, V: Array) -> tuple[Array, Array]:
+        """The least norm in the cells of the neurons that are used, or nearly.
+
+        Cutting planes alone come to the end of a curved constraint only slowly.
+        """
+        values = V[:, 0] @ np.maximum(self.rows @ self.directions.T, 0.0)
+        near = np.flatnonzero((weights != 0) | (np.abs(values) >= 1 - NEAR))
+        signs = np.where(weights[near] != 0, np.sign(weights[near]), np.sign(values[near]))
+        patterns = self.directions[near] @ self.rows.T > 0
+        keys = np.column_stack([patterns, signs > 0])
+        _, first = np.unique(keys, axis=0, return_index=True)
+        if first.size * self.rows.size > MOST_IN_CELLS:
+            return weights, V
+        y = self.problem.Y[:, 0]
+        solved = least_norm_in_cells(self.rows, y, patterns[first], signs[first])
+        if solved is None:
+            return weights, V
+        blocks, v = solved
+        sizes = np.linalg.norm(blocks, axis=1)
+        used = sizes > GHOST * sizes.max()
+        self.directions = np.concatenate([self.directions, blocks[used] / sizes[used, None]])
+        inside = np.concatenate([np.zeros(weights.size), sizes[used] * signs[first][used]])
+        return inside, v[:, None]
+
     def _priced(self, weights: Array, V: Array) -> tuple[Candidates, Correlation]:
-        """By the search, and by the exact oracle once that finds nothing."""
+        """By the search, and by the exact oracle, or a wider search, once that finds nothing."""
         if self.exact is not None and self.rows.size <= TINY:
             return self.exact.price(V, CANDIDATES)
         found, correlation = self.search.price(V, CANDIDATES, self.directions[weights != 0])
-        if self.exact is not None and correlation.value <= 1 + TOLERANCE:
-            return self.exact.price(V, CANDIDATES)
+        if correlation.value <= 1 + TOLERANCE:
+            return self.last_word.price(V, CANDIDATES, self.directions[weights != 0])
         return found, correlation
 
     def _add(self, directions: Array) -> bool:
@@ -244,6 +281,7 @@ class _Loop:
         bound = float(np.sum(V * self.problem.Y)) / max(correlation.value, 1.0)
         norm, count = float(np.abs(weights).sum()), int(np.count_nonzero(weights))
         time = perf_counter() - began
+        self.gap = 1 - bound / norm if norm > 0 else 0.0
         self.history.append(Record(time, norm, bound, correlation.kind, count))
 
     def _solution(

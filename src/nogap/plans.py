@@ -12,6 +12,9 @@ from nogap.oracles import SearchOracle
 from nogap.oracles.base import Oracle
 from nogap.oracles.faces import FaceOracle
 from nogap.oracles.patterns import GatedOracle, PatternOracle
+from nogap.oracles.sampled_sub_networks import SampledOracle, SubNetworkCells
+from nogap.oracles.sub_network_search import SubNetworkSearch
+from nogap.oracles.sub_networks import SubNetworkOracle
 from nogap.oracles.unit_choice import exact_is_cheap_for, exact_oracle_of
 from nogap.pattern_choice import dense_rows, listed_patterns, patterns_and_gates
 from nogap.patterns import enumerate_patterns
@@ -21,7 +24,8 @@ from nogap.solvers.adaptive import Callback, ColumnGeneration, Limits
 from nogap.solvers.cone_program import ConeMaster
 from nogap.solvers.explore import Explorer
 from nogap.solvers.masters import FreeMaster, Master
-from nogap.units import Convolution, GatedReLU, Linear, Unit
+from nogap.solvers.sub_networks import SampledMaster, SubNetworkMaster
+from nogap.units import Convolution, GatedReLU, Linear, ThreeLayer, Unit
 
 Patterns: TypeAlias = str | int | ArrayLike
 
@@ -32,6 +36,7 @@ TINY = 200  # entries of X up to which the exact oracle is quicker than a search
 SHORT_SLIDE = 30
 ENOUGH = 1e-2  # of the tolerance: what ten steps of a descent must gain in networks to compare
 SEEDS = (50, 200, 1000)  # random starts of the search oracle, level by level
+SUB_NETWORK_SEEDS = (60, 200, 800)
 PATCH_SEEDS = (30, 100, 300)  # where a start costs as much as many on single rows
 
 
@@ -68,6 +73,8 @@ def choose_plan(
     problem: Problem, unit: Unit, patterns: Patterns, limits: Limits, rng: np.random.Generator
 ) -> Plan:
     """The plan for a unit and for what ``patterns`` asks."""
+    if isinstance(unit, ThreeLayer):
+        return _three_layer(problem, unit, patterns, limits, rng)
     if isinstance(unit, GatedReLU | Linear):
         return _gated(problem, unit, patterns, limits, rng)
     if isinstance(unit, Convolution) and unit.activation == "linear":
@@ -84,6 +91,8 @@ def adaptive_plan(
     problem: Problem, unit: Unit, limits: Limits, rng: np.random.Generator, *, exact: bool
 ) -> Plan:
     """Neurons as they are needed; ``exact`` asks the exact oracle for the last word."""
+    if isinstance(unit, ThreeLayer):
+        return _sub_networks(problem, unit, limits, rng, exact=exact and limits.prove)
     oracles = _searches(problem, unit, rng, precise=limits.prove)
     if exact and limits.prove:
         limits = replace(limits, tol=min(limits.tol, PROVED_TOLERANCE), gap_tol=0.0)
@@ -192,6 +201,68 @@ def _gated(
     if not problem.loss.smooth and problem.n_outputs == 1:
         master = ConeMaster(problem, listed, bound)
     return Plan(bound, [oracle], master, limits, accepts_start=isinstance(unit, Linear))
+
+
+def _three_layer(
+    problem: Problem,
+    unit: ThreeLayer,
+    patterns: Patterns,
+    limits: Limits,
+    rng: np.random.Generator,
+) -> Plan:
+    """Sub-networks as they are needed, or all patterns of both layers, or some of them."""
+    if problem.n_outputs > 1 or not problem.loss.smooth:
+        raise ValueError(
+            "three-layer sub-networks are trained for one output and a loss with a gradient, got "
+            f"{problem.n_outputs} outputs and the loss {problem.loss.name}"
+        )
+    if isinstance(patterns, str) and patterns == "adaptive":
+        return adaptive_plan(
+            problem, unit, limits, rng, exact=exact_is_cheap_for(problem.rows, unit, 1)
+        )
+    if isinstance(patterns, str) and patterns == "all":
+        limits = replace(limits, tol=min(limits.tol, EXACT_TOLERANCE))
+        return _sub_networks(problem, unit, limits, rng, exact=True)
+    return _sampled_sub_networks(problem, unit, patterns, limits, rng)
+
+
+def _sub_networks(
+    problem: Problem, unit: ThreeLayer, limits: Limits, rng: np.random.Generator, *, exact: bool
+) -> Plan:
+    oracles: list[Oracle] = [
+        SubNetworkSearch(problem.rows, unit, rng, count) for count in SUB_NETWORK_SEEDS
+    ]
+    if exact:
+        oracles = [oracles[0], SubNetworkOracle(problem.rows, unit, threshold=problem.beta)]
+        limits = replace(limits, tol=min(limits.tol, PROVED_TOLERANCE))
+    elif not limits.prove:
+        oracles = oracles[:-1]
+    return Plan(unit, oracles, SubNetworkMaster(problem, unit), limits)
+
+
+def _sampled_sub_networks(
+    problem: Problem,
+    unit: ThreeLayer,
+    patterns: Patterns,
+    limits: Limits,
+    rng: np.random.Generator,
+) -> Plan:
+    if isinstance(patterns, bool) or not isinstance(patterns, int | np.integer) or patterns < 1:
+        got = repr(patterns) if np.ndim(patterns) == 0 else "an array"
+        raise ValueError(
+            "patterns of three-layer sub-networks must be 'adaptive', 'all' or a count of at least "
+            f"1, got {got}"
+        )
+    X = dense_rows(problem)
+    sampled = SubNetworkCells.draw(X, unit, int(patterns), rng)
+    return Plan(
+        unit,
+        [SampledOracle(X, unit, sampled, problem.beta)],
+        SampledMaster(problem, unit, sampled),
+        replace(limits, tol=min(limits.tol, LISTED_TOLERANCE)),
+        sub_sampled=True,
+        accepts_start=False,
+    )
 
 
 def _refuse_several_outputs(problem: Problem) -> None:

@@ -62,7 +62,7 @@ def beta_max(
     loss, hidden_bias, fit_intercept, sample_weight
         As in :func:`nogap.train`; losses that have a gradient.
     unit : str or Unit
-        "relu" or a :class:`nogap.units.Convolution`.
+        "relu", a :class:`nogap.units.Convolution` or a :class:`nogap.units.ThreeLayer`.
     method : {"auto", "exact", "search"}
         As in :func:`nogap.certify`.
     random_state : int, Generator, RandomState or None
@@ -95,7 +95,7 @@ def beta_max(
         sample_weight=sample_weight,
         unit=resolved,
     )
-    empty = Neurons.none(problem, resolved.readouts)
+    empty = Neurons.none(problem, resolved)
     F = np.zeros_like(problem.Y) + empty.intercept
     if problem.loss.smooth or not fit_intercept:
         V = problem.dual_point(F)

@@ -165,7 +165,8 @@ class Solution(Generic[NetworkT]):
 
     def __str__(self) -> str:
         network: Any = self.network
+        counted = getattr(network, "counted", "neurons")
         return (
-            f"{network.n_neurons} neurons, objective {self.objective:.6g}. "
+            f"{network.n_neurons} {counted}, objective {self.objective:.6g}. "
             f"{self.certificate} {self.status.sentence}"
         )

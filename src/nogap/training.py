@@ -21,6 +21,7 @@ from nogap.certificate import Certificate, about
 from nogap.certification import certify_dual
 from nogap.formulation import formulate, from_network, to_network
 from nogap.losses import Loss
+from nogap.networks.parallel import ParallelNetwork
 from nogap.networks.two_layer import Network
 from nogap.plans import Patterns, Plan, choose_plan
 from nogap.problem import Problem
@@ -70,10 +71,12 @@ def train(
         "squared" (half the sum of squares), "logistic", "multinomial", "hinge", "squared_hinge",
         "huber", or an object with the contract of :class:`nogap.losses.Loss`.
     unit : str or Unit
-        "relu", "gated" (fixed gates), "linear", or an object of :mod:`nogap.units`.
+        "relu", "gated" (fixed gates), "linear", or an object of :mod:`nogap.units`; with
+        :class:`nogap.units.ThreeLayer` the network is a :class:`nogap.ParallelNetwork`.
     patterns : "adaptive", "all", int or bool array (P, n)
         How neurons are found: as they are needed; over all activation patterns (an exact
         program); over that many sampled patterns, or over the given ones (a sub-sampled program).
+        Of :class:`nogap.units.ThreeLayer` a count samples patterns of both layers.
     hidden_bias : bool
         Give hidden units a bias: a ones column, penalised with the rest of u_j.
     fit_intercept : bool
@@ -96,7 +99,7 @@ def train(
     random_state : int, Generator, RandomState or None
         Seeds the search; equal seeds give equal networks.
     warm_start : Network or Solution, optional
-        Where to start (adaptive training of ReLU and linear units).
+        Where to start (not in programs over a list of patterns).
     callbacks : iterable of callables, optional
         Each gets every :class:`nogap.solution.Record`; returning True stops the run.
 
@@ -166,9 +169,9 @@ def _start(
     problem: Problem, warm_start: Network | Solution | None, hidden_bias: bool, plan: Plan
 ) -> Neurons:
     if warm_start is None:
-        return Neurons.none(problem, plan.unit.readouts)
-    network = warm_start.network if isinstance(warm_start, Solution) else warm_start
-    if not isinstance(network, Network):
+        return Neurons.none(problem, plan.unit)
+    network: Any = warm_start.network if isinstance(warm_start, Solution) else warm_start
+    if not isinstance(network, Network | ParallelNetwork):
         raise ValueError(
             f"warm_start must be a Network or a Solution, got {type(network).__name__}"
         )
@@ -194,6 +197,12 @@ def _claims(
         status = Status.PROGRAM_OPTIMAL
     V = problem.feasible_direction(outcome.certificate.dual.reshape(problem.Y.shape))
     certificate = certify_dual(
-        problem, outcome.certificate.objective, V, "auto", rng, outcome.neurons.directions
+        problem,
+        outcome.certificate.objective,
+        V,
+        "auto",
+        rng,
+        outcome.neurons.directions,
+        plan.unit,
     )
     return certificate, status

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,13 @@ from nogap.closed_form.results import (
     below,
     deep,
     diagonal_layers,
+    interpolation_status,
     parallel_penalty,
     weight_decay,
 )
 from nogap.formulation import formulate
 from nogap.networks.deep import DeepNetwork
+from nogap.problem import EPS
 from nogap.solution import Solution, Status
 
 
@@ -165,22 +168,24 @@ def _minimum_norm(X: Array, Y: Array, depth: int, parallel: bool) -> Solution[De
     norm = parallel_penalty(network) if parallel else weight_decay(network)
     solved = linear(X, Y, 0)
     sizes = np.linalg.svd(W, compute_uv=False)
+    sizes = np.maximum(sizes - _uncertainty(X, Y, W), 0.0)  # none is further from the true one
     least = float(sizes.sum()) if parallel else 0.5 * depth * float(np.sum(sizes ** (2.0 / depth)))
-    certificate = solved.certificate
-    return Solution(
-        network,
-        norm,
-        type(certificate)(
-            objective=norm,
-            lower_bound=below(least, least),
-            kind="exact",
-            dual=certificate.dual,
-            dual_correlation=certificate.dual_correlation,
-            beta=1.0,
-            proof=SINGULAR_VALUES,
-        ),
-        Status.OPTIMAL if parallel or depth == 2 else Status.OPTIMAL_BY_REDUCTION,
+    certificate = replace(
+        solved.certificate, objective=norm, lower_bound=below(least, least), proof=SINGULAR_VALUES
     )
+    proved = Status.OPTIMAL if parallel or depth == 2 else Status.OPTIMAL_BY_REDUCTION
+    return Solution(network, norm, certificate, interpolation_status(certificate, proved))
+
+
+def _uncertainty(X: Array, Y: Array, W: Array) -> float:
+    """How far in norm the computed ``X^+ Y`` can be from the true one: X^+ times its error."""
+    spectrum = np.linalg.svd(X, compute_uv=False)
+    kept = spectrum[spectrum > EPS * max(X.shape) * spectrum[0]]  # as least squares counts the rank
+    if kept.size == 0:
+        return 0.0
+    largest, least, size = float(kept[0]), float(kept[-1]), float(np.linalg.norm(W))
+    rounding = 8 * EPS * sum(X.shape) * (largest * size + float(np.linalg.norm(Y)))
+    return (float(np.linalg.norm(X @ W - Y)) + rounding) / least
 
 
 def _layers(W: Array, depth: int) -> DeepNetwork:

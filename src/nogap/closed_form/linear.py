@@ -11,11 +11,16 @@ from nogap._validation import as_float
 from nogap.closed_form import conditions
 from nogap.closed_form.nuclear import nuclear_least_squares
 from nogap.closed_form.radius import Tangent
-from nogap.closed_form.results import interpolation_certificate, two_layer, without_intercept
+from nogap.closed_form.results import (
+    interpolation_certificate,
+    interpolation_status,
+    two_layer,
+    without_intercept,
+)
 from nogap.formulation import formulate, to_network
 from nogap.oracles.patterns import GatedOracle
 from nogap.problem import EPS, Problem
-from nogap.solution import Solution, Status
+from nogap.solution import Solution
 from nogap.units import Linear
 
 
@@ -195,4 +200,4 @@ def _minimum_norm(X: Any, Y: ArrayLike) -> Solution:
     oracle = GatedOracle(problem.rows, np.ones((1, problem.rows.n), dtype=bool))
     network = to_network(problem, Linear(), neurons, hidden_bias=False)
     certificate = interpolation_certificate(problem, network.penalty(), V, oracle.price(V, 1)[1])
-    return Solution(network, certificate.objective, certificate, Status.OPTIMAL)
+    return Solution(network, certificate.objective, certificate, interpolation_status(certificate))

@@ -17,7 +17,7 @@ import numpy as np
 from nogap._typing import Array, ArrayLike
 from nogap._validation import as_float, check_matrix, numbers
 from nogap.certificate import Certificate, Correlation, about, better, certificate_from_dual
-from nogap.closed_form.results import interpolation_certificate
+from nogap.closed_form.results import interpolation_certificate, interpolation_status
 from nogap.closed_form.splines import KnotProgram, Spline
 from nogap.formulation import formulate
 from nogap.losses import Loss
@@ -317,7 +317,8 @@ def _minimum_norm(column: Array, y: ArrayLike) -> Solution:
     network = _network(_neurons(scaled, problem), middle, half)
     correlation = OneDimensionalOracle(column, middle, half).correlation(V)
     certificate = interpolation_certificate(problem, network.penalty(), V, correlation)
-    return Solution(network, certificate.objective, certificate, Status.OPTIMAL)
+    status = interpolation_status(certificate)
+    return Solution(network, certificate.objective, certificate, status)
 
 
 def _constant(problem: Problem) -> Solution:

@@ -19,6 +19,7 @@ DUAL_POINT = "proved; the residual, scaled, is a dual point of the convex progra
 ONE_UNKNOWN = "proved; the global minimum over the unknown that is left is enclosed"
 SINGULAR_VALUES = "proved; each singular value is settled by a function of one unknown"
 CLOSED = 1e-8  # relative gap at which a closed form counts as proved
+FITTED = 1e-6  # and at which an interpolation does, whose data may be ill-conditioned
 
 
 def without_intercept(problem: Problem, U: Array, A: Array) -> Neurons:
@@ -135,6 +136,11 @@ def below(value: float, scale: float) -> float:
     return value - 256 * EPS * max(abs(value), abs(scale))
 
 
+def interpolation_status(certificate: Certificate, proved: Status = Status.OPTIMAL) -> Status:
+    """``proved`` where the certificate closes the gap."""
+    return proved if certificate.relative_gap <= FITTED else Status.STALLED
+
+
 def interpolation_certificate(
     problem: Problem, norm: float, V: Array, correlation: Correlation
 ) -> Certificate:
@@ -145,7 +151,8 @@ def interpolation_certificate(
     dual = scale * V
     return Certificate(
         objective=norm,
-        lower_bound=lower,
+        # an estimate above the norm only says that the search missed neurons
+        lower_bound=min(lower, norm) if correlation.kind == "search" else lower,
         kind=correlation.kind,
         dual=dual[:, 0] if dual.shape[1] == 1 else dual,
         dual_correlation=correlation.value,

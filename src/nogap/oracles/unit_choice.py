@@ -9,20 +9,23 @@ from nogap.oracles.choice import exact_is_cheap, exact_oracle
 from nogap.oracles.faces import CHEAP_WORK, FaceOracle, face_count
 from nogap.oracles.positions import StackedOracle, UntiedOracle
 from nogap.oracles.singular import SingularOracle
+from nogap.oracles.sub_networks import SubNetworkOracle, patterns_are_few
 from nogap.rows import MemoryRows, Rows, height
-from nogap.units import Convolution, ReLU, Unit
+from nogap.units import Convolution, ReLU, ThreeLayer, Unit
 
 LARGEST_LIST = 5_000_000  # figures of all patches that an exact oracle may hold at once
 
 
 def exact_oracle_of(rows: Rows, unit: Unit, n_outputs: int, precision: float = 1e-10) -> Oracle:
-    """The oracle that settles q(V) for a ReLU unit or a convolution.
+    """The oracle that settles q(V) for a ReLU unit, a convolution or a three-layer sub-network.
 
     Raises
     ------
     ValueError
         Too many patterns or faces; the sentence says how many.
     """
+    if isinstance(unit, ThreeLayer):
+        return SubNetworkOracle(rows, unit)
     if isinstance(unit, Convolution) and unit.activation == "linear":
         return SingularOracle(rows, unit)
     if not isinstance(unit, Convolution):
@@ -46,6 +49,8 @@ def exact_oracle_of(rows: Rows, unit: Unit, n_outputs: int, precision: float = 1
 
 def exact_is_cheap_for(rows: Rows, unit: Unit, n_outputs: int) -> bool:
     """Whether :func:`exact_oracle_of` takes about a second or less."""
+    if isinstance(unit, ThreeLayer):
+        return patterns_are_few(rows)
     if isinstance(unit, Convolution) and unit.activation == "linear":
         return True
     rank, n_rows = min(height(rows), rows.d), height(rows)

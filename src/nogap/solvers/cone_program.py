@@ -58,7 +58,7 @@ class ConeMaster:
         cells = _Cells(
             self.problem, self.X, self.patterns, neurons, cones=isinstance(self.unit, ReLU)
         )
-        moved, V = cells.solve(should_stop)
+        moved, V = cells.neurons(should_stop)
         fitted, V_fitted = self._sizes(moved)
         # the multipliers of the cell program know of all directions, those of the sizes of a few
         V = V_fitted if self.problem.loss.smooth else V
@@ -71,29 +71,51 @@ class ConeMaster:
         return refit_sizes(self.problem, neurons, Features(self.problem, self.unit, neurons))
 
 
-class _Cells:
-    """The program over one set of (pattern, sign) pairs."""
+class ConeProgram:
+    """``min L(A x + b) + beta sum_g ||x_g||``, every piece of x in a cone of the data's rows.
+
+    Parameters
+    ----------
+    problem : Problem
+        One output.
+    X : array (n, d)
+    masks : array (m, n)
+        What piece j adds to the outputs is ``masks_j * (X v_j)``.
+    patterns : bool array (m, n)
+        Piece j stays in ``(2 D_j - 1) X v_j >= 0``, where there are ``cones``.
+    start : array (m, d)
+    intercept : array (1,)
+    group : int
+        So many consecutive pieces share one norm.
+    joint : sparse (R, m d), optional
+        Further constraints, ``joint v >= 0``.
+    """
 
     def __init__(
-        self, problem: Problem, X: Array, patterns: BoolArray, start: Neurons, *, cones: bool
+        self,
+        problem: Problem,
+        X: Array,
+        masks: Array,
+        patterns: BoolArray,
+        start: Array,
+        intercept: Array,
+        *,
+        cones: bool = True,
+        group: int = 1,
+        joint: sp.csr_array | None = None,
     ) -> None:
         self.problem, self.cones = problem, cones
         # rows of norm at most 1: the same program in v * scale, which the solver finds easier
         self.scale = float(np.linalg.norm(X, axis=1).max()) or 1.0
         self.X, self.beta = X / self.scale, problem.beta / self.scale
-        X = self.X
-        signs = np.where(start.outputs[:, 0] > 0, 1, -1)
-        pairs, owner = np.unique(np.column_stack([start.gate, signs]), axis=0, return_inverse=True)
-        self.gate, self.signs = pairs[:, 0], pairs[:, 1].astype(np.float64)
-        self.patterns = patterns[self.gate]
-        self.m, self.d = pairs.shape[0], X.shape[1]
-        self.start = np.zeros((self.m, self.d))
-        np.add.at(self.start, owner.ravel(), self.scale * start.hidden)
-        self.b = start.intercept.copy()
-        blocks = [s * D[:, None] * X for s, D in zip(self.signs, self.patterns, strict=True)]
-        self.A = np.concatenate(blocks, axis=1)  # (n, m d)
+        self.patterns = patterns
+        self.m, self.d = patterns.shape[0], X.shape[1]
+        self.size = group * self.d  # of what shares a norm
+        self.start, self.b = self.scale * start, intercept.copy()
+        self.A = (masks[:, :, None] * self.X).transpose(1, 0, 2).reshape(X.shape[0], -1)  # (n, m d)
         if problem.fit_intercept:
             self.A = np.column_stack([self.A, np.ones(X.shape[0])])
+        self.joint = sp.csr_array((0, self.m * self.d)) if joint is None else joint
         self.cone_rows = self._nearly_binding()
 
     def _nearly_binding(self) -> BoolArray:
@@ -105,12 +127,13 @@ class _Cells:
         rows &= np.any(self.X != 0, axis=1)
         return rows
 
-    def solve(self, should_stop: ShouldStop) -> tuple[Neurons, Array]:
+    def solve(self, should_stop: ShouldStop) -> tuple[Array, Array]:
+        """The solution (m d [+ 1],) of the scaled program, and the dual point (n, 1)."""
         problem = self.problem
         x = np.concatenate([self.start.ravel(), self.b if problem.fit_intercept else []])
         if not problem.loss.smooth:
             x, dual = self._cone_solve(None, None)
-            return self._neurons(x), dual[:, None]
+            return self._without_ghosts(x), dual[:, None]
         value, damping = self._value(x), 0.0
         for _ in range(MAX_NEWTON_STEPS):
             F = self._outputs(x)
@@ -132,34 +155,39 @@ class _Cells:
                 break
             if should_stop():
                 break
-        neurons = self._neurons(x)
-        return neurons, problem.dual_point(self._outputs(x))
+        x = self._without_ghosts(x)
+        return x, problem.dual_point(self._outputs(x))
 
     def _promised(self, slope: Array, x: Array, new: Array) -> float:
         """Decrease of the objective with the loss linearised at x."""
-        norms = [np.linalg.norm(z[: self.m * self.d].reshape(self.m, -1), axis=1) for z in (x, new)]
+        norms = [self._norms(z) for z in (x, new)]
         linear = float(slope @ (self.A @ (new - x)))
         return linear + self.beta * float(norms[0].sum() - norms[1].sum())
 
-    def _neurons(self, x: Array) -> Neurons:
-        V = x[: self.m * self.d].reshape(self.m, self.d)
-        sizes = np.linalg.norm(V, axis=1)
+    def _norms(self, x: Array) -> Array:
+        norms: Array = np.linalg.norm(x[: self.m * self.d].reshape(-1, self.size), axis=1)
+        return norms
+
+    def _without_ghosts(self, x: Array) -> Array:
+        """The solution without the groups that interior points leave at sizes of no meaning."""
+        sizes = self._norms(x)
         worth = self.beta * sizes / (abs(self._value(x)) + 1e-300)
-        ghosts = (sizes <= 1e-9 * sizes.sum()) | (worth <= GHOST)  # interior points leave them
-        V[ghosts] = 0.0
-        b = x[self.m * self.d :] if self.problem.fit_intercept else self.b
-        return Neurons.from_factors(
-            V / self.scale, self.signs[:, None], b, self.gate.astype(np.intp)
-        )
+        ghosts = (sizes <= 1e-9 * sizes.sum()) | (worth <= GHOST)
+        x = x.copy()
+        x[: self.m * self.d].reshape(-1, self.size)[ghosts] = 0.0
+        return x
+
+    def parts(self, x: Array) -> tuple[Array, Array]:
+        """Pieces (m, d) of the program as it was given, and the intercept (1,)."""
+        V = x[: self.m * self.d].reshape(self.m, self.d) / self.scale
+        return V, x[self.m * self.d :] if self.problem.fit_intercept else self.b
 
     def _outputs(self, x: Array) -> Array:
         F: Array = (self.A @ x)[:, None]
         return F if self.problem.fit_intercept else F + self.b
 
     def _value(self, x: Array) -> float:
-        V = x[: self.m * self.d].reshape(self.m, self.d)
-        penalty = float(np.linalg.norm(V, axis=1).sum())
-        return self.problem.loss_value(self._outputs(x)) + self.beta * penalty
+        return self.problem.loss_value(self._outputs(x)) + self.beta * float(self._norms(x).sum())
 
     def _cone_solve(self, curvature: Array | None, target: Array | None) -> tuple[Array, Array]:
         """Solve with the rows imposed so far; impose the violated ones and repeat."""
@@ -179,7 +207,7 @@ class _Cells:
         import clarabel
 
         n, k = self.A.shape
-        m = self.m
+        m = self.m * self.d // self.size  # norms
         hinge = curvature is None
         n_slack = n if hinge else 0
         size = 1.0
@@ -221,7 +249,8 @@ class _Cells:
         import clarabel
 
         n, k = self.A.shape
-        m, d = self.m, self.d
+        d, size = self.d, self.size
+        m = self.m * d // size  # norms
         parts: list[Any] = []
         bounds: list[Array] = []
         n_linear = 0
@@ -241,15 +270,41 @@ class _Cells:
             parts.append(sp.csc_array((signed.ravel(), (row, columns)), shape=(j.size, n_var)))
             bounds.append(np.zeros(j.size))
             n_linear += j.size
-        # (t_j, v_j) in the second-order cone
-        columns = np.empty((m, d + 1), dtype=np.intp)
+        if self.joint.shape[0]:
+            beyond = sp.csc_array((self.joint.shape[0], n_var - self.joint.shape[1]))
+            parts.append(sp.hstack([-self.joint, beyond]))
+            bounds.append(np.zeros(self.joint.shape[0]))
+            n_linear += self.joint.shape[0]
+        # (t_g, x_g) in the second-order cone
+        columns = np.empty((m, size + 1), dtype=np.intp)
         columns[:, 0] = k + np.arange(m)
-        columns[:, 1:] = np.arange(m)[:, None] * d + np.arange(d)
-        size = m * (d + 1)
+        columns[:, 1:] = np.arange(m)[:, None] * size + np.arange(size)
+        rows = columns.size
         parts.append(
-            sp.csc_array((-np.ones(size), (np.arange(size), columns.ravel())), shape=(size, n_var))
+            sp.csc_array((-np.ones(rows), (np.arange(rows), columns.ravel())), shape=(rows, n_var))
         )
-        bounds.append(np.zeros(size))
+        bounds.append(np.zeros(rows))
         cones: list[Any] = [clarabel.NonnegativeConeT(n_linear)] if n_linear else []
-        cones += [clarabel.SecondOrderConeT(d + 1)] * m
+        cones += [clarabel.SecondOrderConeT(size + 1)] * m
         return sp.vstack(parts, format="csc"), np.concatenate(bounds), cones
+
+
+class _Cells(ConeProgram):
+    """The program over one set of (pattern, sign) pairs."""
+
+    def __init__(
+        self, problem: Problem, X: Array, patterns: BoolArray, start: Neurons, *, cones: bool
+    ) -> None:
+        signs = np.where(start.outputs[:, 0] > 0, 1, -1)
+        pairs, owner = np.unique(np.column_stack([start.gate, signs]), axis=0, return_inverse=True)
+        self.gate, self.signs = pairs[:, 0], pairs[:, 1].astype(np.float64)
+        V = np.zeros((pairs.shape[0], X.shape[1]))
+        np.add.at(V, owner.ravel(), start.hidden)
+        on = patterns[self.gate]
+        super().__init__(problem, X, self.signs[:, None] * on, on, V, start.intercept, cones=cones)
+
+    def neurons(self, should_stop: ShouldStop) -> tuple[Neurons, Array]:
+        """The neurons of the solution, and the dual point (n, 1)."""
+        x, dual = self.solve(should_stop)
+        V, b = self.parts(x)
+        return Neurons.from_factors(V, self.signs[:, None], b, self.gate.astype(np.intp)), dual

@@ -18,6 +18,8 @@ from nogap.units.readout import moments, read
 class Neurons:
     """``f = sum_j size_j act(X u_j) s_j' + b`` with ``||u_j|| = ||s_j|| = 1`` and ``size_j >= 0``.
 
+    A unit that is a sub-network has all of its weights in u_j, in the norm of its penalty.
+
     Attributes
     ----------
     directions : array (m, d)
@@ -36,11 +38,12 @@ class Neurons:
     gate: IntArray
 
     @classmethod
-    def none(cls, problem: Problem, readouts: int = 1) -> Neurons:
-        """No neurons, and the best constant where an intercept is fitted."""
-        C = problem.n_outputs * readouts
+    def none(cls, problem: Problem, unit: Unit | None = None) -> Neurons:
+        """No neurons (ReLU units by default), and the best constant where there is an intercept."""
+        d, C = problem.rows.d, problem.n_outputs
+        if unit is not None:
+            d, C = unit.direction_size(d), C * unit.readouts
         b = problem.best_intercept(np.zeros_like(problem.Y))
-        d = problem.rows.d
         return cls(np.zeros((0, d)), np.zeros((0, C)), np.zeros(0), b, np.zeros(0, dtype=np.intp))
 
     @classmethod
@@ -72,9 +75,7 @@ class Neurons:
 
     def features(self, problem: Problem, unit: Unit, part: slice = ALL) -> Array:
         """Unit features (k q, m) of a problem that has these of the training rows."""
-        Z = problem.rows.forward(self.directions.T)
-        Z *= unit.mask(Z, self.gate, part)
-        return unit.pool(Z, problem.rows.n)
+        return unit.features(problem.rows, self.directions.T, self.gate, part)
 
     def outputs_at(self, features: Array) -> Array:
         """F (n, C) from the unit features (n q, m)."""

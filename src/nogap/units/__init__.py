@@ -2,5 +2,6 @@
 
 from nogap.units.activations import GatedReLU, Linear, ReLU, Unit, get_unit
 from nogap.units.convolution import Convolution
+from nogap.units.three_layer import ThreeLayer
 
-__all__ = ["Convolution", "GatedReLU", "Linear", "ReLU", "Unit", "get_unit"]
+__all__ = ["Convolution", "GatedReLU", "Linear", "ReLU", "ThreeLayer", "Unit", "get_unit"]

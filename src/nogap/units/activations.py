@@ -57,6 +57,16 @@ class Unit(ABC):
         """Figures q of a neuron's feature a sample, each with output weights of its own."""
         return 1
 
+    def direction_size(self, d: int) -> int:
+        """Weights of a neuron before its output weights, on rows with d columns."""
+        return d
+
+    def features(self, rows: Rows, U: Array, gate: IntArray, part: slice = ALL) -> Array:
+        """Features (k q, m) of neurons with weights U (D, m) on a part of the rows."""
+        Z = rows.forward(U)
+        Z *= self.mask(Z, gate, part)
+        return self.pool(Z, rows.n)
+
     def pool(self, Z: Array, n: int) -> Array:
         """Features (n q, m) from the masked pre-activations Z (n K, m) of n samples."""
         return Z
