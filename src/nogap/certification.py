@@ -26,10 +26,9 @@ from nogap.losses import Loss
 from nogap.networks.circular import CircularNetwork
 from nogap.networks.convolutional import ConvolutionalNetwork
 from nogap.networks.two_layer import Network
-from nogap.oracles import SearchOracle
 from nogap.oracles.base import Oracle
 from nogap.oracles.patterns import GatedOracle
-from nogap.oracles.unit_choice import exact_is_cheap_for, exact_oracle_of
+from nogap.oracles.unit_choice import exact_is_cheap_for, exact_oracle_of, search_oracle_of
 from nogap.plans import adaptive_plan
 from nogap.problem import Problem
 from nogap.proofs import Prover, Verdict
@@ -38,7 +37,7 @@ from nogap.solvers.features import Features
 from nogap.solvers.neurons import Neurons
 from nogap.solvers.neurons import objective as neurons_objective
 from nogap.solvers.refit import refit_sizes
-from nogap.units import Convolution, ReLU, Unit
+from nogap.units import Convolution, ReLU, Sign, Tanh, Unit
 
 Method = Literal["auto", "exact", "bound", "search"]
 SEARCH_SEEDS = 500
@@ -183,7 +182,7 @@ def judge(problem: Problem, unit: Unit, method: Method, rng: np.random.Generator
     if _is_exact(problem, unit, method):
         return exact_oracle_of(rows, unit, problem.n_outputs)
     seeds = SEARCH_SEEDS if rows.n_positions == 1 else PATCH_SEARCH_SEEDS
-    return SearchOracle(rows, rng, seeds, unit=unit)
+    return search_oracle_of(rows, unit, rng, seeds)
 
 
 def _is_exact(problem: Problem, unit: Unit, method: Method) -> bool:

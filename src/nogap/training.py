@@ -22,7 +22,7 @@ from nogap.certification import certify_dual
 from nogap.formulation import formulate, from_network, to_network
 from nogap.losses import Loss
 from nogap.networks.two_layer import Network
-from nogap.plans import Patterns, Plan, choose_plan
+from nogap.plans import OracleName, Patterns, Plan, check_oracle, choose_plan
 from nogap.problem import Problem
 from nogap.solution import Solution, Status
 from nogap.solvers.adaptive import Callback, Limits, Outcome
@@ -38,6 +38,8 @@ def train(
     loss: str | Loss = "squared",
     unit: str | Unit = "relu",
     patterns: Patterns = "adaptive",
+    oracle: OracleName = "auto",
+    tune: bool = True,
     hidden_bias: bool = False,
     fit_intercept: bool = False,
     sample_weight: ArrayLike | None = None,
@@ -69,10 +71,19 @@ def train(
         "squared" (half the sum of squares), "logistic", "multinomial", "hinge", "squared_hinge",
         "huber", or an object with the contract of :class:`nogap.losses.Loss`.
     unit : str or Unit
-        "relu", "gated" (fixed gates), "linear", or an object of :mod:`nogap.units`.
+        "relu", "gated" (fixed gates), "linear", "sign", "tanh", or an object of
+        :mod:`nogap.units`. The penalty of sign and tanh units is ``beta * sum_j ||a_j||_2``, and
+        tanh units have bounded hidden weights (:class:`nogap.units.Tanh`).
     patterns : "adaptive", "all", int or bool array (P, n)
         How neurons are found: as they are needed; over all activation patterns (an exact
         program); over that many sampled patterns, or over the given ones (a sub-sampled program).
+    oracle : str
+        How a new neuron is found: "auto" is "exact" where that is cheap, else "search". The
+        classifiers "logistic_regression", "linear_svm" and "perceptron" propose sign and tanh
+        units; they are here to be compared with, and end early.
+    tune : bool
+        False leaves neurons where the oracle found them and re-fits their sizes only; sign units
+        are always trained so.
     hidden_bias : bool
         Give hidden units a bias: a ones column, penalised with the rest of u_j.
     fit_intercept : bool
@@ -92,7 +103,7 @@ def train(
     random_state : int, Generator, RandomState or None
         Seeds the search; equal seeds give equal networks.
     warm_start : Network or Solution, optional
-        Where to start (adaptive training of ReLU and linear units).
+        Where to start (adaptive training of units other than gated ones).
     callbacks : iterable of callables, optional
         Each gets every :class:`nogap.solution.Record`; returning True stops the run.
 
@@ -109,7 +120,8 @@ def train(
     Notes
     -----
     The convex program is that of Pilanci and Ergen (ICML 2020, Theorem 1).  Adaptive training
-    generates its columns as they are needed.  Ctrl-C returns the best network so far.
+    generates its columns as they are needed, as Bengio et al. (NIPS 2005) did for sign units.
+    Ctrl-C returns the best network so far.
 
     Examples
     --------
@@ -137,7 +149,8 @@ def train(
         prove=prove,
     )
     listeners = check_callbacks(callbacks)
-    plan = choose_plan(problem, resolved, patterns, limits, rng)
+    plan = choose_plan(problem, resolved, patterns, limits, rng, check_oracle(oracle))
+    plan = plan if tune else plan.without_tuning()
     start = _start(problem, warm_start, hidden_bias, plan)
     run = plan.run_on(problem, listeners)
     with blas_threads(problem.rows.n * problem.rows.d):

@@ -9,18 +9,19 @@ import numpy as np
 
 from nogap._typing import AnyArray, Array, IntArray
 from nogap.problem import Problem
-from nogap.units import Unit
+from nogap.units import ReLU, Unit
 from nogap.units.activations import ALL
 from nogap.units.readout import moments, read
 
 
 @dataclass(frozen=True)
 class Neurons:
-    """``f = sum_j size_j act(X u_j) s_j' + b`` with ``||u_j|| = ||s_j|| = 1`` and ``size_j >= 0``.
+    """``f = sum_j size_j act(X u_j) s_j' + b`` with ``||s_j|| = 1`` and ``size_j >= 0``.
 
     Attributes
     ----------
     directions : array (m, d)
+        Of norm 1, or whatever hidden weights a unit that is not homogeneous allows.
     outputs : array (m, q C)
         q is 1 unless every patch has output weights of its own.
     sizes : array (m,)
@@ -44,13 +45,19 @@ class Neurons:
         return cls(np.zeros((0, d)), np.zeros((0, C)), np.zeros(0), b, np.zeros(0, dtype=np.intp))
 
     @classmethod
-    def from_factors(cls, U: Array, A: Array, intercept: Array, gate: IntArray) -> Neurons:
-        """From hidden weights U (m, d) and output weights A (m, C); empty neurons are dropped."""
-        hidden, output = np.linalg.norm(U, axis=1), np.linalg.norm(A, axis=1)
+    def from_factors(
+        cls, U: Array, A: Array, intercept: Array, gate: IntArray, unit: Unit | None = None
+    ) -> Neurons:
+        """From hidden weights U (m, d) and output weights A (m, C); empty neurons are dropped.
+
+        ``unit`` need not be given where it is homogeneous.
+        """
+        directions, hidden = (ReLU() if unit is None else unit).split(U)
+        output = np.linalg.norm(A, axis=1)
         alive = (hidden > 0) & (output > 0)
         hidden, output = hidden[alive], output[alive]
         return cls(
-            U[alive] / hidden[:, None],
+            directions[alive],
             A[alive] / output[:, None],
             hidden * output,
             intercept,
@@ -73,7 +80,7 @@ class Neurons:
     def features(self, problem: Problem, unit: Unit, part: slice = ALL) -> Array:
         """Unit features (k q, m) of a problem that has these of the training rows."""
         Z = problem.rows.forward(self.directions.T)
-        Z *= unit.mask(Z, self.gate, part)
+        unit.activate(Z, self.gate, part)
         return unit.pool(Z, problem.rows.n)
 
     def outputs_at(self, features: Array) -> Array:
