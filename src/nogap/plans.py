@@ -179,8 +179,8 @@ def _sign(
         finest = EXACT_TOLERANCE if problem.loss.smooth else LISTED_TOLERANCE
         limits = replace(limits, tol=min(limits.tol, finest))
         last_word = exact_oracle_of(problem.rows, unit, problem.n_outputs)
-        tiny = height(problem.rows) * problem.rows.d <= TINY
-        oracles = [last_word] if tiny else [oracles[0], last_word]
+        cheap = exact_is_cheap_for(problem.rows, unit, problem.n_outputs)
+        oracles = [last_word] if cheap else [oracles[0], last_word]
     elif not limits.prove:
         oracles = oracles[:-1]
     return Plan(unit, oracles, SizesMaster(problem, unit), limits)

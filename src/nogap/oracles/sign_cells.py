@@ -28,6 +28,8 @@ from nogap.rows import Rows
 CHEAP_WORK = 5_000_000  # arcs of all planes that take about a second
 MOST_WORK = 1_000_000_000
 MOST_PATTERNS = 2_000_000  # of rows that are not in general position in four dimensions and more
+KEPT = 20  # cells for each neuron that is asked for
+APART = 0.05  # share of the rows in which neurons that are found together should differ
 BLOCK = 1_000_000  # arcs at once
 
 
@@ -96,9 +98,7 @@ class SignCellOracle:
         U /= np.linalg.norm(U, axis=1, keepdims=True)
         signs = np.sign(self.X @ U.T)
         values = np.linalg.norm(V.T @ signs, axis=0)
-        signs *= np.where(signs[np.argmax(signs != 0, axis=0), np.arange(signs.shape[1])] < 0, -1, 1)
-        _, first = np.unique(np.packbits(signs > 0, axis=0), axis=1, return_index=True)
-        best = first[np.argsort(-values[first], kind="stable")][:count]
+        best = spread_out(turned(signs, V), values, count)
         return Candidates.ungated(U[best], values[best])
 
     # -- planes ------------------------------------------------------------------------------
@@ -116,9 +116,9 @@ class SignCellOracle:
             gates.append(directions)
             if len(values) > 1:  # only the best are worth keeping
                 kept = np.concatenate(values)
-                best = np.argsort(-kept, kind="stable")[: 8 * count]
+                best = np.argsort(-kept, kind="stable")[: KEPT * count]
                 values, gates = [kept[best]], [np.concatenate(gates)[best]]
-        best = np.argsort(-values[0], kind="stable")[: 8 * count]
+        best = np.argsort(-values[0], kind="stable")[: KEPT * count]
         return float(values[0][best[0]]), gates[0][best]
 
     @staticmethod
@@ -198,6 +198,30 @@ class SignCellOracle:
 
 class _DependentRowsError(Exception):
     """Some rows are not in general position."""
+
+
+def turned(signs: Array, V: Array) -> Array:
+    """Columns of signs (n, k), turned to the side of V: a neuron and its opposite are the same."""
+    return signs * np.where(V[:, 0] @ signs < 0, -1.0, 1.0)
+
+
+def spread_out(signs: Array, values: Array, count: int) -> IntArray:
+    """Up to ``count`` positions, best first, of distinct columns of signs (n, k).
+
+    The best neurons of an arrangement are neighbours of the very best, and say much the same; those
+    that differ from it in some rows close the gap in half the rounds.
+    """
+    n = signs.shape[0]
+    order = np.argsort(-values, kind="stable")
+    taken: list[int] = []
+    for least in (APART * n, 0.0):
+        for k in order:
+            if len(taken) == count:
+                break
+            alike = (n + signs[:, k] @ signs[:, taken]) / 2 if taken else np.zeros(1)
+            if np.all(alike < n - least - 0.25):  # zero rows count as half alike
+                taken.append(int(k))
+    return np.array(sorted(taken, key=lambda k: -values[k]), dtype=np.intp)
 
 
 def _sides(W: Array) -> Array:

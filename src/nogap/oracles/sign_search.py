@@ -16,7 +16,8 @@ from nogap.certificate import Correlation
 from nogap.oracles.base import Candidates, empty, never
 from nogap.oracles.plane_sweep import sweep
 from nogap.oracles.search import SearchOracle
-from nogap.rows import Rows
+from nogap.oracles.sign_cells import spread_out, turned
+from nogap.rows import MemoryRows, Rows
 from nogap.units import Tanh
 
 STEEP = 20.0  # largest weight on a column of size 1
@@ -62,7 +63,10 @@ class SignSearchOracle:
         self.cut_short = self.should_stop()
         if starts is not None and starts.size:
             U = np.concatenate([U, starts])
-        found = self._valued(U / np.linalg.norm(U, axis=1, keepdims=True), V, count)
+        U /= np.linalg.norm(U, axis=1, keepdims=True)
+        values = self._correlations(U, V)
+        best = spread_out(turned(np.sign(X @ U.T), W), values, count)
+        found = Candidates.ungated(U[best], values[best])
         return found, Correlation(found.best, "search")
 
     def _sample(self, V: Array) -> IntArray:
@@ -74,8 +78,6 @@ class SignSearchOracle:
 
     def _climbed(self, X: Array, V: Array, starts: Array | None, count: int) -> Array:
         """Directions (k, d) that an ascent on steep tanh units ends at."""
-        from nogap.rows import MemoryRows
-
         ascent = SearchOracle(MemoryRows(X), self.rng, self.n_seeds, unit=Tanh(STEEP))
         ascent.should_stop = self.should_stop
         U = ascent.rough(V, starts, ASCENT_STEPS, count).directions
@@ -113,18 +115,12 @@ class SignSearchOracle:
         random = self.rng.standard_normal(gradients.shape)
         return np.where(self.rng.random(k)[:, None] < 0.7, gradients, random)
 
-    def _valued(self, U: Array, V: Array, count: int) -> Candidates:
-        """Neurons of distinct signs and their correlations on all rows, best first."""
+    def _correlations(self, U: Array, V: Array) -> Array:
+        """Correlations (k,) of directions U (k, d) on all rows."""
         total = np.zeros((len(U), V.shape[1]))
-        signs = []
         for part, rows in self.rows.parts:
-            S = np.sign(rows.forward(U.T))
-            total += S.T @ V[part]
-            signs.append(np.packbits(S > 0, axis=0))
-        values = np.linalg.norm(total, axis=1)
-        _, first = np.unique(np.concatenate(signs), axis=1, return_index=True)
-        best = first[np.argsort(-values[first], kind="stable")][:count]
-        return Candidates.ungated(U[best], values[best])
+            total += np.sign(rows.forward(U.T)).T @ V[part]
+        return np.linalg.norm(total, axis=1)
 
 
 def _whitened(X: Array) -> tuple[Array, Array]:
