@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from nogap import tanh_bound
 from nogap._threads import blas_threads
 from nogap._typing import Array, ArrayLike, RandomState
 from nogap._validation import (
@@ -86,8 +87,9 @@ def certify(
         As in :func:`nogap.train`. A hidden bias of the model counts as a penalised ones column, a
         bias of its output as an intercept, whether or not these flags are set.
     method : {"auto", "exact", "bound", "search"}
-        "exact" settles all activation patterns (one output); "bound" proves what the time allows,
-        by branch and bound; "search" estimates. "auto" takes "exact" where it is cheap, otherwise
+        "exact" settles all activation patterns (one output; of sign units, all cells); "bound"
+        proves what the time allows, by branch and bound (of tanh units, by the sign units whose
+        means they are); "search" estimates. "auto" takes "exact" where it is cheap, otherwise
         a proof, unless that leaves much more open than an estimate does: then the answer is the
         estimate, with the proof beside it (``proved_lower_bound``).
     tol : float
@@ -195,6 +197,15 @@ def _unit_of(network: Network | None, X: Any, hidden_bias: bool) -> Unit:
     if isinstance(network, ConvolutionalNetwork):
         parameters = {**network.unit.parameters, "tied": network.tied}
         return Convolution(**parameters).for_data(X, hidden_bias)
+    if network is not None and network.activation == "sign":
+        return Sign()
+    if network is not None and network.activation == "tanh":
+        if network.weight_bound is None:
+            raise ValueError(
+                "without a bound on its hidden weights no tanh network is optimal; rebuild the "
+                "network with weight_bound= to have it judged among those within the bound"
+            )
+        return Tanh(network.weight_bound)
     return ReLU()
 
 
@@ -219,7 +230,7 @@ def _certify_network(
     if problem.loss.smooth:
         points.insert(0, problem.dual_point(F))
     points = [problem.feasible_direction(V) for V in points]
-    if network.activation != "relu" and not isinstance(unit, Convolution):
+    if network.activation in ("linear", "gated") and not isinstance(unit, Convolution):
         return _strongest(_closed_form(problem, network, value, V) for V in points)
     certificates = [
         certify_dual(problem, value, V, method, rng, neurons.directions, unit) for V in points
@@ -234,6 +245,10 @@ def _certify_network(
             return first
         best, value, further = _trained_on(problem, unit, neurons, method, tol, max_time, rng)
         answer = better(about(further, first.objective), first) if first.proved else further
+    elif isinstance(unit, Tanh):
+        verdict = _between_signs(problem, unit, neurons, method, tol, max_time, rng)
+        best, value = verdict.neurons, verdict.value
+        answer = _answer(verdict, method, first.objective)
     else:
         prover = Prover(problem, neurons, tol, max_time, rng)
         verdict = prover.run(points, first)
@@ -247,13 +262,15 @@ def _certify_network(
 
 
 def _provable(problem: Problem, unit: Unit, method: Method) -> bool:
-    if isinstance(unit, Convolution):
+    if isinstance(unit, Convolution | Sign):
         if method == "bound":
             raise ValueError(
-                "branch and bound serves dense networks; use method='exact' or 'search' for "
-                "convolutions"
+                "branch and bound serves dense ReLU networks; use method='exact' or 'search' for "
+                "convolutions and sign units"
             )
         return False
+    if isinstance(unit, Tanh):
+        return method == "bound" or tanh_bound.is_cheap(problem)
     return method == "bound" or problem.rows.n * problem.rows.d <= MOST_ENTRIES
 
 
@@ -290,7 +307,7 @@ def _strongest(certificates: Iterable[Certificate]) -> Certificate:
 
 def _unit_features(problem: Problem, network: Network, unit: Unit, X: Any) -> Features:
     """Features of the neurons that :func:`from_network` keeps, for hidden weights of norm 1."""
-    if isinstance(unit, Convolution):
+    if isinstance(unit, Convolution) or not unit.homogeneous:
         neurons = from_network(problem, network, getattr(problem.rows, "hidden_bias", False), unit)
         return Features(problem, unit, neurons)
     hidden = np.linalg.norm(network.augmented_weights(), axis=1)
@@ -313,6 +330,21 @@ def _trained_on(
     outcome = plan.run_on(problem, []).run(start)
     value = neurons_objective(problem, unit, outcome.neurons)
     return outcome.neurons, value, outcome.certificate
+
+
+def _between_signs(
+    problem: Problem,
+    unit: Tanh,
+    start: Neurons,
+    method: Method,
+    tol: float,
+    max_time: float,
+    rng: np.random.Generator,
+) -> Verdict:
+    """Half the time for a better tanh network, half for what sign units prove about all of them."""
+    best, value, estimate = _trained_on(problem, unit, start, method, tol, 0.5 * max_time, rng)
+    proof = tanh_bound.proof_by_signs(problem, tol, 0.5 * max_time, rng)
+    return Verdict(proof, estimate, best, value)
 
 
 def _closed_form(problem: Problem, network: Network, value: float, V: Array) -> Certificate:

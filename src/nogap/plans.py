@@ -24,9 +24,7 @@ from nogap.solvers.masters import FreeMaster, Master, SizesMaster
 from nogap.units import Convolution, GatedReLU, Linear, Sign, Tanh, Unit
 
 Patterns: TypeAlias = str | int | ArrayLike
-OracleName = Literal[
-    "auto", "exact", "search", "logistic_regression", "linear_svm", "perceptron"
-]
+OracleName = Literal["auto", "exact", "search", "logistic_regression", "linear_svm", "perceptron"]
 
 EXACT_TOLERANCE = 1e-7  # the program over all patterns is solved to this, whatever tol says
 LISTED_TOLERANCE = 1e-6  # and this is what interior points reach on a list of patterns
@@ -243,9 +241,7 @@ def _check_oracle_fits(unit: Unit, patterns: Patterns, oracle: OracleName) -> No
             )
         return
     if not (isinstance(patterns, str) and patterns == "adaptive"):
-        raise ValueError(
-            f"oracle={oracle!r} finds neurons as they are needed; leave patterns out"
-        )
+        raise ValueError(f"oracle={oracle!r} finds neurons as they are needed; leave patterns out")
 
 
 def _sub_sampled(

@@ -151,8 +151,8 @@ class SearchOracle:
         gate = np.concatenate(gates)
         U = self.unit.restrict(np.concatenate(parts, axis=1), gate)
         alive = np.any(U != 0, axis=0)
-        fresh = np.arange(alive.size)[alive] >= disturbed
-        return self.unit.seeds(U[:, alive], fresh, self.rng, self._row_size()), gate[alive]
+        anew = np.arange(alive.size)[alive] >= disturbed
+        return self.unit.seeds(U[:, alive], anew, self.rng, self._row_size()), gate[alive]
 
     def _row_size(self) -> float:
         """Typical norm of a row."""

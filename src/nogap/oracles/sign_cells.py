@@ -2,8 +2,8 @@
 
 Every cell has a face on r - 2 independent hyperplanes, r being the rank of the data: an arc in the
 plane orthogonal to these rows.  So a sweep of every such plane meets all cells, and on each arc the
-rows that span it may take either sign.  That is O(n log n) for r = 2 and O(n^2 log n) for r = 3, the
-affine dimension 2; Bengio et al. (2006) have the case r = 3.
+rows that span it may take either sign.  That is O(n log n) for r = 2 and O(n^2 log n) for r = 3:
+two inputs and a bias, the case of Bengio et al. (2006).
 
 The signs of 0 need no care: on a face the feature is the mean of those of two opposite cells.
 """

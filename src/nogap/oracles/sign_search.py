@@ -24,6 +24,7 @@ STEEP = 20.0  # largest weight on a column of size 1
 ASCENT_STEPS = 30
 SWEEPS = 40
 SWEPT = 10  # candidates at least
+GUIDED = 0.7  # share of the planes that a gradient spans
 SAMPLE_ROWS = 20_000
 RANK_TOLERANCE = 1e-10
 BANDWIDTHS = (0.02, 0.5)  # least and largest share of the rows that a direction looks at
@@ -105,7 +106,8 @@ class SignSearchOracle:
         """Directions (k, d): gradients as the rows near the boundary see them, and random ones."""
         k, n = A.shape
         distances = np.sort(np.abs(A), axis=1)
-        share = np.exp(self.rng.uniform(*np.log(BANDWIDTHS), k))
+        least, most = BANDWIDTHS
+        share = least * (most / least) ** self.rng.random(k)
         width = distances[np.arange(k), np.minimum((share * n).astype(np.intp), n - 1)]
         outputs = np.sign(A) @ V  # (k, C), the direction that the neuron prefers
         pull = outputs @ V.T
@@ -113,7 +115,8 @@ class SignSearchOracle:
         near *= self.rng.exponential(size=near.shape)
         gradients = (pull * near) @ X
         random = self.rng.standard_normal(gradients.shape)
-        return np.where(self.rng.random(k)[:, None] < 0.7, gradients, random)
+        guided = self.rng.random((k, 1)) < GUIDED
+        return np.where(guided, gradients, random)
 
     def _correlations(self, U: Array, V: Array) -> Array:
         """Correlations (k,) of directions U (k, d) on all rows."""
@@ -124,7 +127,7 @@ class SignSearchOracle:
 
 
 def _whitened(X: Array) -> tuple[Array, Array]:
-    """Coordinates (n, r) of the rows in which all directions look alike, and the way back (d, r)."""
+    """Coordinates (n, r) of rows in which all directions look alike, and the way back (d, r)."""
     _, sizes, Vt = np.linalg.svd(X, full_matrices=False)
     rank = int(np.sum(sizes > RANK_TOLERANCE * sizes[0]))
     back = Vt[:rank].T / sizes[:rank] * np.sqrt(len(X))

@@ -105,6 +105,7 @@ class SizesMaster:
         lowered = objective(self.problem, self.unit, merged)
         return merged if lowered <= objective(self.problem, self.unit, neurons) else neurons
 
+
 class FreeMaster(SizesMaster):
     """Neurons move freely: sizes, then all weights together, then Newton steps on kinks."""
 

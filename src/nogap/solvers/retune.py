@@ -22,10 +22,6 @@ from nogap.solvers.smoothing import SMOOTHING_WIDTH, SmoothedHinge
 from nogap.units import Tanh
 
 
-class _StoppedError(Exception):
-    """Time is over."""
-
-
 def retune(
     problem: Problem,
     unit: Tanh,
@@ -44,28 +40,22 @@ def retune(
     start = np.concatenate([part.ravel() for part in parts])
     hidden = neurons.directions.size
     limit = np.where(np.arange(start.size) < hidden, unit.bound, np.inf)
-    last = start
 
-    def remember(x: Array) -> None:
-        nonlocal last
-        last = x.copy()
+    def stop_when_told(_: Array) -> None:
         if should_stop():
-            raise _StoppedError
+            raise StopIteration
 
-    try:
-        solved: Any = minimize(
-            objective,
-            start,
-            jac=True,
-            method="L-BFGS-B",
-            bounds=np.column_stack([-limit, limit]),
-            callback=remember,
-            options={"maxiter": max_iter, "ftol": 1e-12, "gtol": 1e-10},
-        )
-        last = solved.x
-    except _StoppedError:
-        pass
-    U, c, B, b = objective.parts(last)
+    descend: Any = minimize  # SciPy's stubs have no case for this one
+    solved = descend(
+        objective,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=np.column_stack([-limit, limit]),
+        callback=stop_when_told,
+        options={"maxiter": max_iter, "ftol": 1e-12, "gtol": 1e-10},
+    )
+    U, c, B, b = objective.parts(solved.x)
     return Neurons.from_factors(U.T, c[:, None] * B, b, neurons.gate, unit)
 
 

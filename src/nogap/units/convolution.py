@@ -12,7 +12,7 @@ from nogap._typing import Array, BoolArray, IntArray
 from nogap._validation import as_array, check_matrix, numbers
 from nogap.rows import Geometry, MemoryRows, PatchRows, Rows
 from nogap.rows.geometry import Padding
-from nogap.units.activations import ALL, MaskUnit, Unit
+from nogap.units.activations import ALL, MaskUnit
 
 Pooling: TypeAlias = Literal["sum", "average", "max"] | None
 FilterSize: TypeAlias = int | Sequence[int] | None
