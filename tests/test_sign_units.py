@@ -118,7 +118,8 @@ def test_an_arbitrary_subgradient_of_the_hinge_loss_would_stop_early_or_never():
     for active in (margins < 1 - 1e-9, (margins < 1) | on_the_kink):
         V = np.where(active, Y, 0.0)[:, None]
         ratios.append(SignCellOracle(rows).price(V, 1)[1].value / 2)
-    assert ratios[0] < 0.5 and ratios[1] > 2
+    assert ratios[0] < 0.5
+    assert ratios[1] > 2
     assert solution.certificate.dual_correlation / 2 == pytest.approx(1, abs=1e-9)
 
 
@@ -132,7 +133,10 @@ def test_the_double_moon(noise, published):
         exact.append(2 * train(A, b, beta=0.5).objective)
         approximate = train(A, b, beta=0.5, oracle="logistic_regression")
         classifier.append(2 * approximate.objective)
-        assert approximate.certificate.kind == "search"
+        # what the classifier does not propose is judged by the exact oracle: no false optimum
+        assert approximate.certificate.kind == "exact"
+        assert approximate.status is Status.STALLED
+        assert approximate.certificate.lower_bound <= exact[-1] / 2
     if noise == 0.1:
         assert np.mean(exact) == pytest.approx(published, abs=5e-4)
     assert np.all(np.array(classifier) > 5 * np.array(exact))
@@ -157,30 +161,37 @@ def test_limits_callbacks_and_warm_starts():
     b = 2.0 * b - 1
     best = train(A, b, beta=0.2)
     few = train(A, b, beta=0.2, max_neurons=3)
-    assert few.network.n_neurons <= 3 and few.status is Status.NEURON_LIMIT
+    assert few.network.n_neurons <= 3
+    assert few.status is Status.NEURON_LIMIT
     assert few.certificate.lower_bound <= best.objective <= few.objective
     stopped = train(A, b, beta=0.2, callbacks=[lambda record: True])
     assert stopped.status is Status.INTERRUPTED
     brief = train(A, b, beta=0.2, max_time=1e-6)
-    assert brief.status is Status.TIME_LIMIT and brief.objective >= best.objective
+    assert brief.status is Status.TIME_LIMIT
+    assert brief.objective >= best.objective
     again = train(A, b, beta=0.2, warm_start=best)
     assert again.n_iter <= 2
     assert again.objective == pytest.approx(best.objective, rel=1e-9)
     assert [s.certificate.kind for s in nogap.path(A, b, n_betas=2, unit="sign")] == ["exact"] * 2
-    twice = [train(A, b, beta=3.0, oracle="search").network.hidden_weights for _ in range(2)]
+    twice = [
+        train(A, b, beta=3.0, oracle="search", prove=False).network.hidden_weights for _ in range(2)
+    ]
     assert np.array_equal(*twice)
 
 
 def test_objectives_fall_and_proved_bounds_rise():
     history = train(beta=0.3).history
-    values, bounds = (np.array([getattr(r, n) for r in history]) for n in ("objective", "lower_bound"))
+    values, bounds = (
+        np.array([getattr(r, n) for r in history]) for n in ("objective", "lower_bound")
+    )
     assert len(history) > 2
-    assert np.all(np.diff(values) <= 1e-12) and np.all(np.diff(bounds) >= -1e-12)
+    assert np.all(np.diff(values) <= 1e-12)
+    assert np.all(np.diff(bounds) >= -1e-12)
 
 
 def test_in_thirty_dimensions_the_search_beats_every_classifier():
     A, b = load_breast_cancer(return_X_y=True)
-    A, b = scale(A), 2.0 * b - 1
+    A, b = scale(A)[:300], 2.0 * b[:300] - 1
     options = {"beta": 2.0, "loss": "hinge"}
     classifiers = [train(A, b, oracle=name, **options).objective for name in CLASSIFIERS]
     below = [lambda record: record.objective < min(classifiers) - 1e-6]
@@ -289,7 +300,8 @@ def test_too_many_cells_are_refused_with_their_number():
 def test_certify_proves_how_far_a_sign_network_is():
     best = train(beta=0.5)
     proof = nogap.certify(best.network, X, Y, beta=0.5)
-    assert proof.kind == "exact" and proof.relative_gap <= 1e-6
+    assert proof.kind == "exact"
+    assert proof.relative_gap <= 1e-6
     spoilt = nogap.Network(
         best.network.hidden_weights,
         0.7 * best.network.output_weights,
@@ -355,7 +367,7 @@ def test_classifiers_serve_one_output():
 
 
 def test_a_relu_network_is_no_start_for_sign_units():
-    network = nogap.train(X, Y, beta=1.0, hidden_bias=True, random_state=0).network
+    network = nogap.Network([[1.0, 0.0]], [1.0], [0.5])
     with pytest.raises(ValueError, match="take unit='relu'"):
         train(warm_start=network)
 

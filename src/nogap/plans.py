@@ -45,6 +45,8 @@ class Plan:
         See :class:`nogap.solvers.adaptive.ColumnGeneration`.
     sub_sampled : bool
         The oracle knows some patterns only: what it says is about the program, not the network.
+    heuristic : bool
+        The oracle proposes neurons, and nothing can be said of those that it does not.
     accepts_start : bool
         Whether the run may begin at given neurons.
     """
@@ -54,6 +56,7 @@ class Plan:
     master: Master
     limits: Limits
     sub_sampled: bool = False
+    heuristic: bool = False
     accepts_start: bool = True
     explorer: Explorer | None = None
 
@@ -207,7 +210,7 @@ def _saturating(
             )
         found = ClassifierOracle(problem.rows, unit, oracle, rng)
         master = FreeMaster if isinstance(unit, Tanh) else SizesMaster
-        return Plan(unit, [found], master(problem, unit), limits)
+        return Plan(unit, [found], master(problem, unit), limits, heuristic=True)
     if every or oracle == "exact":
         return adaptive_plan(problem, unit, replace(limits, prove=True), rng, exact=True)
     cheap = exact_is_cheap_for(problem.rows, unit, problem.n_outputs)

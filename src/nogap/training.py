@@ -194,14 +194,20 @@ def _claims(
     outcome: Outcome,
     rng: np.random.Generator,
 ) -> tuple[Certificate, Status]:
-    """What may be said of the network: a sub-sampled program proves nothing about it."""
-    if not plan.sub_sampled:
+    """What may be said of the network where the oracles of the run do not know every neuron.
+
+    A sub-sampled program proves nothing about it, and a classifier that proposes nothing more is
+    no estimate either: then an oracle that does know them judges the last dual point.
+    """
+    if not (plan.sub_sampled or plan.heuristic):
         return outcome.certificate, outcome.status
     status = outcome.status
-    if status.converged:
-        status = Status.PROGRAM_OPTIMAL
     V = problem.feasible_direction(outcome.certificate.dual.reshape(problem.Y.shape))
-    certificate = certify_dual(
-        problem, outcome.certificate.objective, V, "auto", rng, outcome.neurons.directions
-    )
+    value, starts = outcome.certificate.objective, outcome.neurons.directions
+    certificate = certify_dual(problem, value, V, "auto", rng, starts, plan.unit)
+    if plan.sub_sampled and status.converged:
+        status = Status.PROGRAM_OPTIMAL
+    if plan.heuristic and status.converged:
+        reached = Status.OPTIMAL if certificate.proved else Status.SEARCH_OPTIMAL
+        status = reached if certificate.relative_gap <= plan.limits.tol else Status.STALLED
     return certificate, status
