@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from scipy.special import expit
 
 from nogap._typing import Array, IntArray
 from nogap.certificate import Correlation
@@ -25,6 +26,9 @@ ASCENT_STEPS = 30
 SWEEPS = 40
 SWEPT = 10  # candidates at least
 GUIDED = 0.7  # share of the planes that a gradient spans
+RIDGES = (1e-4, 1e-2, 1.0)  # of logistic regressions, for weights of at most 1
+NEWTON_STEPS = 20
+CLASSIFIED_COLUMNS = 300
 SAMPLE_ROWS = 20_000
 RANK_TOLERANCE = 1e-10
 BANDWIDTHS = (0.02, 0.5)  # least and largest share of the rows that a direction looks at
@@ -57,9 +61,12 @@ class SignSearchOracle:
             return empty(self.rows.d), Correlation(0.0, "exact")
         index = self._sample(V)
         X, W = self.rows.take(index), V[index]
+        if not np.any(X):
+            return empty(self.rows.d), Correlation(0.0, "search")
         white, back = _whitened(X)
         near = None if starts is None or not starts.size else starts @ np.linalg.pinv(back).T
         U = self._climbed(white, W, near, max(2 * count, SWEPT))
+        U = np.concatenate([self._classified(white, W), U])
         U = self._swept(white, W, U) @ back.T
         self.cut_short = self.should_stop()
         if starts is not None and starts.size:
@@ -83,6 +90,16 @@ class SignSearchOracle:
         ascent.should_stop = self.should_stop
         U = ascent.rough(V, starts, ASCENT_STEPS, count).directions
         return _levelled(X, U)
+
+    def _classified(self, X: Array, V: Array) -> Array:
+        """Directions (k, d) of weighted logistic regressions, which find what separates well."""
+        if X.shape[1] > CLASSIFIED_COLUMNS:
+            return np.zeros((0, X.shape[1]))
+        outputs = V[:, [0]] if V.shape[1] == 1 else V @ np.linalg.svd(V, full_matrices=False)[2].T
+        v = np.repeat(outputs, len(RIDGES), axis=1)
+        ridges = np.tile(RIDGES, outputs.shape[1])
+        found = [logistic_regression(X, *pair) for pair in zip(v.T, ridges, strict=True)]
+        return _levelled(X, np.array(found))
 
     def _swept(self, X: Array, V: Array, U: Array) -> Array:
         """Better directions, by exact maxima in planes through them."""
@@ -124,6 +141,28 @@ class SignSearchOracle:
         for part, rows in self.rows.parts:
             total += np.sign(rows.forward(U.T)).T @ V[part]
         return np.linalg.norm(total, axis=1)
+
+
+def logistic_regression(X: Array, v: Array, ridge: float) -> Array:
+    """Weights (d,) of the labels sign(v), weighted by |v|: a few damped Newton steps."""
+    y, weights = np.sign(v), np.abs(v) / np.abs(v).max()
+    u = np.zeros(X.shape[1])
+
+    def value(u: Array) -> float:
+        return float(weights @ np.logaddexp(0.0, -y * (X @ u)) + 0.5 * ridge * u @ u)
+
+    now = value(u)
+    for _ in range(NEWTON_STEPS):
+        share = expit(-y * (X @ u))
+        gradient = X.T @ (weights * share * y) - ridge * u
+        H = (X.T * (weights * share * (1 - share))) @ X + ridge * np.eye(u.size)
+        step = np.linalg.solve(H, gradient)
+        while (then := value(u + step)) > now and np.any(np.abs(step) > 1e-12):
+            step = 0.5 * step
+        if now - then <= 1e-6 * now:
+            break
+        u, now = u + step, then
+    return u
 
 
 def _whitened(X: Array) -> tuple[Array, Array]:

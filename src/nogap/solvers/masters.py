@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ from nogap.solvers.kink_newton import kink_newton
 from nogap.solvers.neurons import Neurons, correlations, objective
 from nogap.solvers.refit import refit_sizes
 from nogap.solvers.slide import slide
+from nogap.solvers.smoothing import SmoothedHinge
 from nogap.units import ReLU, Unit
 
 ShouldStop = Callable[[], bool]
@@ -25,6 +27,7 @@ SLIDE_STEPS = 100
 REFINE_STEPS = 400
 SINGLE_PRECISION_ENTRIES = 5_000  # entries of X from which float32 descent is faster
 MOST_RIVALS = 300
+STEADY_WIDTH = 1.0  # of the smoothed hinge loss whose dual point sign units are priced at first
 NEWTON_UNKNOWNS = 1_000  # most unknowns of a dense Newton system worth solving
 NEWTON_ENTRIES = 20_000_000  # most entries of its matrix before it is squared
 MERGED_ENTRIES = 400_000_000  # most pre-activations whose masks are compared
@@ -49,12 +52,26 @@ class SizesMaster:
     def __init__(self, problem: Problem, unit: Unit) -> None:
         self.problem, self.unit = problem, unit
         self.rivals: Neurons | None = None
+        self.steady = not problem.loss.smooth
 
     def improve(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
-        return self.settle(neurons)
+        fitted, V = self.settle(neurons)
+        return fitted, self._steady_dual(fitted) if self.steady else V
 
     def refine(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
+        self.steady = False
         return self.settle(neurons)
+
+    def _steady_dual(self, fitted: Neurons) -> Array:
+        """The dual point of a smoothed hinge loss, which moves little from round to round.
+
+        The multipliers of the linear program are a vertex that jumps with every column, and rounds
+        go by in which new columns only cut off vertices. It is as feasible a point for the hinge
+        loss itself; once no neuron prices in there, the vertices have the word.
+        """
+        company = fitted if self.rivals is None else fitted.joined(self.rivals)
+        smoothed = replace(self.problem, loss=SmoothedHinge(STEADY_WIDTH))
+        return refit_sizes(smoothed, company, Features(self.problem, self.unit, company))[1]
 
     def settle(self, neurons: Neurons) -> tuple[Neurons, Array]:
         """Merge what can be merged, and the best sizes for the rest."""
