@@ -22,6 +22,8 @@ NETWORKS = {
     "one output": Network(RNG.normal(size=(5, 3)), RNG.normal(size=5), RNG.normal(size=5), 0.5),
     "several outputs": Network(RNG.normal(size=(7, 2)), RNG.normal(size=(7, 4))),
     "linear": Network([[1.0, -2.0]], [3.0], activation="linear"),
+    "sign": Network(RNG.normal(size=(5, 3)), RNG.normal(size=5), activation="sign"),
+    "tanh": Network(RNG.normal(size=(5, 3)), RNG.normal(size=(5, 2)), activation="tanh"),
     "empty": Network(np.zeros((0, 3)), np.zeros((0, 2)), intercept=[1.0, -2.0]),
 }
 

@@ -265,6 +265,8 @@ NETWORKS = {
     "gated with biases": Network(
         [[1.0, 2.0]], [0.1], [0.7], activation="gated", gates=[[0.3, -1.0]], gate_bias=[0.2]
     ),
+    "sign": Network([[1.0, 2.0], [0.3, -1.0]], [0.1, 2.0], [0.7, 0.0], activation="sign"),
+    "tanh": Network([[1.0, 2.0]], [0.1], [0.7], activation="tanh", weight_bound=3.0),
 }
 
 
@@ -503,7 +505,7 @@ def test_saving_to_a_folder(tmp_path):
 
 # ---------------------------------------------------------------- other frameworks
 
-EXPORTED = ["relu", "scalar", "empty", "linear"]
+EXPORTED = ["relu", "scalar", "empty", "linear", "sign", "tanh"]
 
 
 def random_rows():

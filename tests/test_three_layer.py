@@ -227,7 +227,7 @@ def test_the_exact_oracle_bounds_what_a_search_finds(regularization, width):
         found, correlation = oracle.price(V, 5)
         assert correlation.kind == "exact"
         assert found.best <= correlation.value <= found.best * (1 + 1e-8)
-        W1, w2 = unit.split(found.directions[:1])
+        W1, w2 = unit.weights(found.directions[:1])
         phi = np.maximum(np.maximum(X @ W1[0], 0) @ w2[0], 0)
         assert abs(float(V[:, 0] @ phi)) == pytest.approx(found.best, rel=1e-9)
         assert unit.norms(W1, w2)[0] == pytest.approx(1.0, rel=1e-9)

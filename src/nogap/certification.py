@@ -27,20 +27,19 @@ from nogap.networks.circular import CircularNetwork
 from nogap.networks.convolutional import ConvolutionalNetwork
 from nogap.networks.parallel import ParallelNetwork
 from nogap.networks.two_layer import Network
-from nogap.oracles import SearchOracle
 from nogap.oracles.base import Oracle
 from nogap.oracles.patterns import GatedOracle
 from nogap.oracles.sub_network_search import SubNetworkSearch
-from nogap.oracles.unit_choice import exact_is_cheap_for, exact_oracle_of
+from nogap.oracles.unit_choice import exact_is_cheap_for, exact_oracle_of, search_oracle_of
 from nogap.plans import adaptive_plan
 from nogap.problem import Problem
-from nogap.proofs import Prover, Verdict
+from nogap.proofs import Prover, Verdict, tanh
 from nogap.solvers.adaptive import Limits
 from nogap.solvers.features import Features
 from nogap.solvers.neurons import Neurons
 from nogap.solvers.neurons import objective as neurons_objective
 from nogap.solvers.refit import refit_sizes
-from nogap.units import Convolution, ReLU, ThreeLayer, Unit
+from nogap.units import Convolution, ReLU, Sign, Tanh, ThreeLayer, Unit
 
 Method = Literal["auto", "exact", "bound", "search"]
 SEARCH_SEEDS = 500
@@ -90,8 +89,9 @@ def certify(
         counts as a penalised ones column, a bias of its output as an intercept, whether or not
         these flags are set.
     method : {"auto", "exact", "bound", "search"}
-        "exact" settles all activation patterns (one output); "bound" proves what the time allows,
-        by branch and bound; "search" estimates. "auto" takes "exact" where it is cheap, otherwise
+        "exact" settles all activation patterns (one output; of sign units, all cells); "bound"
+        proves what the time allows, by branch and bound (of tanh units, by the sign units whose
+        means they are); "search" estimates. "auto" takes "exact" where it is cheap, otherwise
         a proof, unless that leaves much more open than an estimate does: then the answer is the
         estimate, with the proof beside it (``proved_lower_bound``).
     tol : float
@@ -189,7 +189,7 @@ def judge(problem: Problem, unit: Unit, method: Method, rng: np.random.Generator
     if isinstance(unit, ThreeLayer):
         return SubNetworkSearch(rows, unit, rng, SEARCH_SEEDS)
     seeds = SEARCH_SEEDS if rows.n_positions == 1 else PATCH_SEARCH_SEEDS
-    return SearchOracle(rows, rng, seeds, unit=unit)
+    return search_oracle_of(rows, unit, rng, seeds)
 
 
 def _is_exact(problem: Problem, unit: Unit, method: Method) -> bool:
@@ -204,6 +204,15 @@ def _unit_of(network: Network | ParallelNetwork | None, X: Any, hidden_bias: boo
     if isinstance(network, ConvolutionalNetwork):
         parameters = {**network.unit.parameters, "tied": network.tied}
         return Convolution(**parameters).for_data(X, hidden_bias)
+    if network is not None and network.activation == "sign":
+        return Sign()
+    if network is not None and network.activation == "tanh":
+        if network.weight_bound is None:
+            raise ValueError(
+                "without a bound on its hidden weights no tanh network is optimal; rebuild the "
+                "network with weight_bound= to have it judged among those within the bound"
+            )
+        return Tanh(network.weight_bound)
     return ReLU()
 
 
@@ -228,7 +237,7 @@ def _certify_network(
     if problem.loss.smooth:
         points.insert(0, problem.dual_point(F))
     points = [problem.feasible_direction(V) for V in points]
-    if network.activation != "relu" and not isinstance(unit, Convolution):
+    if network.activation in ("linear", "gated") and not isinstance(unit, Convolution):
         return _strongest(_closed_form(problem, network, value, V) for V in points)
     certificates = [
         certify_dual(problem, value, V, method, rng, neurons.directions, unit) for V in points
@@ -243,6 +252,10 @@ def _certify_network(
             return first
         best, value, further = _trained_on(problem, unit, neurons, method, tol, max_time, rng)
         answer = better(about(further, first.objective), first) if first.proved else further
+    elif isinstance(unit, Tanh):
+        verdict = _between_signs(problem, unit, neurons, method, tol, max_time, rng)
+        best, value = verdict.neurons, verdict.value
+        answer = _answer(verdict, method, first.objective)
     else:
         prover = Prover(problem, neurons, tol, max_time, rng)
         verdict = prover.run(points, first)
@@ -256,13 +269,15 @@ def _certify_network(
 
 
 def _provable(problem: Problem, unit: Unit, method: Method) -> bool:
-    if isinstance(unit, Convolution | ThreeLayer):
+    if isinstance(unit, Convolution | Sign | ThreeLayer):
         if method == "bound":
             raise ValueError(
-                "branch and bound serves two-layer dense networks; use method='exact' or 'search' "
-                "for convolutions and three-layer networks"
+                "branch and bound serves two-layer dense ReLU networks; use method='exact' or "
+                "'search' for convolutions, sign units and three-layer networks"
             )
         return False
+    if isinstance(unit, Tanh):
+        return method == "bound" or tanh.is_cheap(problem)
     return method == "bound" or problem.rows.n * problem.rows.d <= MOST_ENTRIES
 
 
@@ -299,7 +314,7 @@ def _strongest(certificates: Iterable[Certificate]) -> Certificate:
 
 def _unit_features(problem: Problem, network: Network, unit: Unit, X: Any) -> Features:
     """Features of the neurons that :func:`from_network` keeps, for hidden weights of norm 1."""
-    if isinstance(unit, Convolution | ThreeLayer):
+    if isinstance(unit, Convolution | ThreeLayer) or not unit.homogeneous:
         neurons = from_network(problem, network, getattr(problem.rows, "hidden_bias", False), unit)
         return Features(problem, unit, neurons)
     hidden = np.linalg.norm(network.augmented_weights(), axis=1)
@@ -322,6 +337,21 @@ def _trained_on(
     outcome = plan.run_on(problem, []).run(start)
     value = neurons_objective(problem, unit, outcome.neurons)
     return outcome.neurons, value, outcome.certificate
+
+
+def _between_signs(
+    problem: Problem,
+    unit: Tanh,
+    start: Neurons,
+    method: Method,
+    tol: float,
+    max_time: float,
+    rng: np.random.Generator,
+) -> Verdict:
+    """Half the time for a better tanh network, half for what sign units prove about all of them."""
+    best, value, estimate = _trained_on(problem, unit, start, method, tol, 0.5 * max_time, rng)
+    proof = tanh.proof_by_signs(problem, tol, 0.5 * max_time, rng)
+    return Verdict(proof, estimate, best, value)
 
 
 def _closed_form(problem: Problem, network: Network, value: float, V: Array) -> Certificate:

@@ -14,7 +14,7 @@ from nogap.networks.parallel import ParallelNetwork
 from nogap.networks.two_layer import Network
 from nogap.problem import Problem
 from nogap.solvers.neurons import Neurons
-from nogap.units import Convolution, GatedReLU, ReLU, ThreeLayer, Unit
+from nogap.units import Convolution, GatedReLU, ReLU, Tanh, ThreeLayer, Unit
 
 
 def formulate(
@@ -70,11 +70,17 @@ def _check_bounded_intercept(loss: Loss, Y: Array, weights: Array) -> None:
 
 
 def to_network(problem: Problem, unit: Unit, neurons: Neurons, hidden_bias: bool) -> Any:
-    """The network with balanced weights, ``||u_j|| = ||a_j||`` (bias column split off)."""
+    """The network, with its bias column split off.
+
+    Weights are balanced, ``||u_j|| = ||a_j||``; those of a unit that is not homogeneous stay, with
+    all of the size in the output weights.
+    """
     if isinstance(unit, ThreeLayer):
         return _parallel(unit, neurons, hidden_bias)
     root = np.sqrt(neurons.sizes)[:, None]
     U, A = root * neurons.directions, root * neurons.outputs
+    if not unit.homogeneous:
+        U, A = neurons.directions, neurons.sizes[:, None] * neurons.outputs
     if isinstance(unit, Convolution):
         return ConvolutionalNetwork.of_neurons(
             unit, U, A, neurons.gate, neurons.intercept, hidden_bias
@@ -89,6 +95,7 @@ def to_network(problem: Problem, unit: Unit, neurons: Neurons, hidden_bias: bool
         U[:, -1] if hidden_bias else None,
         neurons.intercept,
         activation=unit.name,
+        weight_bound=unit.bound if isinstance(unit, Tanh) else None,
         gates=None if gates is None else (gates[:, :-1] if hidden_bias else gates),
         gate_bias=gates[:, -1] if gates is not None and hidden_bias else None,
     )
@@ -96,7 +103,7 @@ def to_network(problem: Problem, unit: Unit, neurons: Neurons, hidden_bias: bool
 
 def _parallel(unit: ThreeLayer, neurons: Neurons, hidden_bias: bool) -> ParallelNetwork:
     """First layers as the penalty scales them, ``||w2_k|| = |w3_k|``."""
-    W1, w2 = unit.split(neurons.directions)
+    W1, w2 = unit.weights(neurons.directions)
     root = np.sqrt(neurons.sizes)
     return ParallelNetwork(
         W1[:, :-1] if hidden_bias else W1,
@@ -156,6 +163,7 @@ def from_network(
             )
         U, A, gate = network.to_neurons(unit, hidden_bias)
     else:
+        _check_same_kind(network, unit)
         U, A = network.hidden_weights, network.output_weights
         d = problem.rows.d - int(hidden_bias)
         if U.shape[1] != d:
@@ -166,4 +174,15 @@ def from_network(
         gate = np.zeros(U.shape[0], dtype=np.intp)
     if network.n_outputs != problem.n_outputs:
         raise ValueError(f"the network has {network.n_outputs} outputs, y has {problem.n_outputs}")
-    return Neurons.from_factors(U, A, network.intercept.copy(), gate)
+    return Neurons.from_factors(U, A, network.intercept.copy(), gate, unit)
+
+
+def _check_same_kind(network: Network, unit: Unit | None) -> None:
+    """Sign and tanh neurons have a penalty of their own: they do not turn into others."""
+    wanted = "relu" if unit is None else unit.name
+    if network.activation == wanted or not {network.activation, wanted} & {"sign", "tanh"}:
+        return
+    raise ValueError(
+        f"the network has {network.activation} units, and this problem {wanted} units; take "
+        f"unit={network.activation!r}"
+    )

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
 from nogap._typing import ArrayLike
-from nogap.oracles import SearchOracle
 from nogap.oracles.base import Oracle
+from nogap.oracles.classifiers import CLASSIFIERS, ClassifierOracle
 from nogap.oracles.faces import FaceOracle
 from nogap.oracles.patterns import GatedOracle, PatternOracle
 from nogap.oracles.sampled_sub_networks import SampledOracle, SubNetworkCells
 from nogap.oracles.sub_network_search import SubNetworkSearch
 from nogap.oracles.sub_networks import SubNetworkOracle
-from nogap.oracles.unit_choice import exact_is_cheap_for, exact_oracle_of
+from nogap.oracles.unit_choice import exact_is_cheap_for, exact_oracle_of, search_oracle_of
 from nogap.pattern_choice import dense_rows, listed_patterns, patterns_and_gates
 from nogap.patterns import enumerate_patterns
 from nogap.problem import Problem
@@ -23,11 +23,12 @@ from nogap.rows import height
 from nogap.solvers.adaptive import Callback, ColumnGeneration, Limits
 from nogap.solvers.cone_program import ConeMaster
 from nogap.solvers.explore import Explorer
-from nogap.solvers.masters import FreeMaster, Master
+from nogap.solvers.masters import FreeMaster, Master, SizesMaster
 from nogap.solvers.sub_networks import SampledMaster, SubNetworkMaster
-from nogap.units import Convolution, GatedReLU, Linear, ThreeLayer, Unit
+from nogap.units import Convolution, GatedReLU, Linear, Sign, Tanh, ThreeLayer, Unit
 
 Patterns: TypeAlias = str | int | ArrayLike
+OracleName = Literal["auto", "exact", "search", "logistic_regression", "linear_svm", "perceptron"]
 
 EXACT_TOLERANCE = 1e-7  # the program over all patterns is solved to this, whatever tol says
 LISTED_TOLERANCE = 1e-6  # and this is what interior points reach on a list of patterns
@@ -50,6 +51,8 @@ class Plan:
         See :class:`nogap.solvers.adaptive.ColumnGeneration`.
     sub_sampled : bool
         The oracle knows some patterns only: what it says is about the program, not the network.
+    heuristic : bool
+        The oracle proposes neurons, and nothing can be said of those that it does not.
     accepts_start : bool
         Whether the run may begin at given neurons.
     """
@@ -59,8 +62,19 @@ class Plan:
     master: Master
     limits: Limits
     sub_sampled: bool = False
+    heuristic: bool = False
     accepts_start: bool = True
     explorer: Explorer | None = None
+
+    def without_tuning(self) -> Plan:
+        """The plan with neurons that stay where the oracle found them."""
+        if not isinstance(self.master, SizesMaster):
+            raise ValueError(
+                "a program over a list of patterns moves its neurons inside their cones; leave "
+                "tune=False out, or use patterns='adaptive'"
+            )
+        master = SizesMaster(self.master.problem, self.unit)
+        return replace(self, master=master, explorer=None)
 
     def run_on(self, problem: Problem, callbacks: list[Callback]) -> ColumnGeneration:
         """The loop, ready to run."""
@@ -70,9 +84,20 @@ class Plan:
 
 
 def choose_plan(
-    problem: Problem, unit: Unit, patterns: Patterns, limits: Limits, rng: np.random.Generator
+    problem: Problem,
+    unit: Unit,
+    patterns: Patterns,
+    limits: Limits,
+    rng: np.random.Generator,
+    oracle: OracleName = "auto",
 ) -> Plan:
-    """The plan for a unit and for what ``patterns`` asks."""
+    """The plan for a unit and for what ``patterns`` and ``oracle`` ask."""
+    if isinstance(unit, Sign | Tanh):
+        return _saturating(problem, unit, patterns, limits, rng, oracle)
+    if oracle != "auto":
+        _check_oracle_fits(unit, patterns, oracle)
+        if not _has_closed_form(unit):
+            return adaptive_plan(problem, unit, limits, rng, exact=oracle == "exact")
     if isinstance(unit, ThreeLayer):
         return _three_layer(problem, unit, patterns, limits, rng)
     if isinstance(unit, GatedReLU | Linear):
@@ -93,6 +118,8 @@ def adaptive_plan(
     """Neurons as they are needed; ``exact`` asks the exact oracle for the last word."""
     if isinstance(unit, ThreeLayer):
         return _sub_networks(problem, unit, limits, rng, exact=exact and limits.prove)
+    if isinstance(unit, Sign):
+        return _sign(problem, unit, limits, rng, exact=exact)
     oracles = _searches(problem, unit, rng, precise=limits.prove)
     if exact and limits.prove:
         limits = replace(limits, tol=min(limits.tol, PROVED_TOLERANCE), gap_tol=0.0)
@@ -109,7 +136,10 @@ def _searches(
     problem: Problem, unit: Unit, rng: np.random.Generator, *, precise: bool = True
 ) -> list[Oracle]:
     seeds = SEEDS if problem.rows.n_positions == 1 else PATCH_SEEDS
-    return [SearchOracle(problem.rows, rng, count, problem.beta, unit, precise) for count in seeds]
+    return [
+        search_oracle_of(problem.rows, unit, rng, count, problem.beta, precise=precise)
+        for count in seeds
+    ]
 
 
 def _free(
@@ -123,6 +153,8 @@ def _free(
     if not limits.prove:
         enough = ENOUGH * limits.tol, ENOUGH * limits.gap_tol
     master = FreeMaster(problem, unit, enough=enough)
+    if not unit.homogeneous:
+        return Plan(unit, oracles, master, limits)
     return Plan(unit, oracles, master, limits, explorer=Explorer(problem, unit, master, rng))
 
 
@@ -155,6 +187,82 @@ def _linear_convolution(
     limits = replace(limits, tol=min(limits.tol, LISTED_TOLERANCE))
     oracle = exact_oracle_of(problem.rows, unit, problem.n_outputs)
     return Plan(unit, [oracle], FreeMaster(problem, unit), limits)
+
+
+def _sign(
+    problem: Problem, unit: Sign, limits: Limits, rng: np.random.Generator, *, exact: bool
+) -> Plan:
+    """Sizes of columns of signs: finitely many, so that an exact oracle ends with the optimum."""
+    oracles = _searches(problem, unit, rng)
+    if exact and limits.prove:
+        finest = EXACT_TOLERANCE if problem.loss.smooth else LISTED_TOLERANCE
+        limits = replace(limits, tol=min(limits.tol, finest))
+        last_word = exact_oracle_of(problem.rows, unit, problem.n_outputs)
+        cheap = exact_is_cheap_for(problem.rows, unit, problem.n_outputs)
+        oracles = [last_word] if cheap else [oracles[0], last_word]
+    elif not limits.prove:
+        oracles = oracles[:-1]
+    return Plan(unit, oracles, SizesMaster(problem, unit), limits)
+
+
+def _saturating(
+    problem: Problem,
+    unit: Sign | Tanh,
+    patterns: Patterns,
+    limits: Limits,
+    rng: np.random.Generator,
+    oracle: OracleName,
+) -> Plan:
+    """Sign and tanh units, found by any of the oracles."""
+    every = isinstance(patterns, str) and patterns == "all"
+    if not (isinstance(patterns, str) and patterns in ("adaptive", "all")):
+        raise ValueError(
+            f"{unit.name} units are trained with patterns='adaptive' or 'all', not with a list; "
+            "leave patterns out"
+        )
+    if oracle in CLASSIFIERS:
+        if problem.n_outputs > 1:
+            raise ValueError(
+                f"oracle={oracle!r} serves one output, y has {problem.n_outputs}; use "
+                "oracle='search'"
+            )
+        found = ClassifierOracle(problem.rows, unit, oracle, rng)
+        master = FreeMaster if isinstance(unit, Tanh) else SizesMaster
+        return Plan(unit, [found], master(problem, unit), limits, heuristic=True)
+    if every or oracle == "exact":
+        return adaptive_plan(problem, unit, replace(limits, prove=True), rng, exact=True)
+    cheap = exact_is_cheap_for(problem.rows, unit, problem.n_outputs)
+    return adaptive_plan(problem, unit, limits, rng, exact=oracle == "auto" and cheap)
+
+
+def check_oracle(oracle: Any) -> OracleName:
+    """The name of an oracle, or a ValueError."""
+    if isinstance(oracle, str) and oracle in get_args(OracleName):
+        return oracle  # type: ignore[return-value]
+    known = ", ".join(repr(name) for name in get_args(OracleName))
+    raise ValueError(f"oracle must be one of {known}, got {oracle!r}")
+
+
+def _has_closed_form(unit: Unit) -> bool:
+    linear = isinstance(unit, Convolution) and unit.activation == "linear"
+    return linear or isinstance(unit, GatedReLU | Linear)
+
+
+def _check_oracle_fits(unit: Unit, patterns: Patterns, oracle: OracleName) -> None:
+    if oracle in CLASSIFIERS:
+        raise ValueError(
+            f"oracle={oracle!r} proposes units that classify, sign and tanh; {unit.name} units are "
+            "found by oracle='exact' or 'search'"
+        )
+    if _has_closed_form(unit):
+        if oracle == "search":
+            raise ValueError(
+                f"the oracle of {unit!r} is a closed form, there is nothing to search; leave "
+                "oracle out"
+            )
+        return
+    if not (isinstance(patterns, str) and patterns == "adaptive"):
+        raise ValueError(f"oracle={oracle!r} finds neurons as they are needed; leave patterns out")
 
 
 def _sub_sampled(

@@ -23,7 +23,7 @@ from nogap.formulation import formulate, from_network, to_network
 from nogap.losses import Loss
 from nogap.networks.parallel import ParallelNetwork
 from nogap.networks.two_layer import Network
-from nogap.plans import Patterns, Plan, choose_plan
+from nogap.plans import OracleName, Patterns, Plan, check_oracle, choose_plan
 from nogap.problem import Problem
 from nogap.solution import Solution, Status
 from nogap.solvers.adaptive import Callback, Limits, Outcome
@@ -39,6 +39,8 @@ def train(
     loss: str | Loss = "squared",
     unit: str | Unit = "relu",
     patterns: Patterns = "adaptive",
+    oracle: OracleName = "auto",
+    tune: bool = True,
     hidden_bias: bool = False,
     fit_intercept: bool = False,
     sample_weight: ArrayLike | None = None,
@@ -71,12 +73,21 @@ def train(
         "squared" (half the sum of squares), "logistic", "multinomial", "hinge", "squared_hinge",
         "huber", or an object with the contract of :class:`nogap.losses.Loss`.
     unit : str or Unit
-        "relu", "gated" (fixed gates), "linear", or an object of :mod:`nogap.units`; with
+        "relu", "gated" (fixed gates), "linear", "sign", "tanh", or an object of
+        :mod:`nogap.units`. The penalty of sign and tanh units is ``beta * sum_j ||a_j||_2``, and
+        tanh units have bounded hidden weights (:class:`nogap.units.Tanh`). With
         :class:`nogap.units.ThreeLayer` the network is a :class:`nogap.ParallelNetwork`.
     patterns : "adaptive", "all", int or bool array (P, n)
         How neurons are found: as they are needed; over all activation patterns (an exact
         program); over that many sampled patterns, or over the given ones (a sub-sampled program).
         Of :class:`nogap.units.ThreeLayer` a count samples patterns of both layers.
+    oracle : str
+        How a new neuron is found: "auto" is "exact" where that is cheap, else "search". The
+        classifiers "logistic_regression", "linear_svm" and "perceptron" propose sign and tanh
+        units; they are here to be compared with, and end early.
+    tune : bool
+        False leaves neurons where the oracle found them and re-fits their sizes only; sign units
+        are always trained so.
     hidden_bias : bool
         Give hidden units a bias: a ones column, penalised with the rest of u_j.
     fit_intercept : bool
@@ -99,7 +110,7 @@ def train(
     random_state : int, Generator, RandomState or None
         Seeds the search; equal seeds give equal networks.
     warm_start : Network or Solution, optional
-        Where to start (not in programs over a list of patterns).
+        Where to start (not of gated units, nor in programs over a list of patterns).
     callbacks : iterable of callables, optional
         Each gets every :class:`nogap.solution.Record`; returning True stops the run.
 
@@ -116,7 +127,8 @@ def train(
     Notes
     -----
     The convex program is that of Pilanci and Ergen (ICML 2020, Theorem 1).  Adaptive training
-    generates its columns as they are needed.  Ctrl-C returns the best network so far.
+    generates its columns as they are needed, as Bengio et al. (NIPS 2005) did for sign units.
+    Ctrl-C returns the best network so far.
 
     Examples
     --------
@@ -145,7 +157,8 @@ def train(
         prove=prove,
     )
     listeners = check_callbacks(callbacks)
-    plan = choose_plan(problem, resolved, patterns, limits, rng)
+    plan = choose_plan(problem, resolved, patterns, limits, rng, check_oracle(oracle))
+    plan = plan if tune else plan.without_tuning()
     start = _start(problem, warm_start, hidden_bias, plan)
     run = plan.run_on(problem, listeners)
     with blas_threads(problem.rows.n * problem.rows.d):
@@ -189,20 +202,20 @@ def _claims(
     outcome: Outcome,
     rng: np.random.Generator,
 ) -> tuple[Certificate, Status]:
-    """What may be said of the network: a sub-sampled program proves nothing about it."""
-    if not plan.sub_sampled:
+    """What may be said of the network where the oracles of the run do not know every neuron.
+
+    A sub-sampled program proves nothing about it, and a classifier that proposes nothing more is
+    no estimate either: then an oracle that does know them judges the last dual point.
+    """
+    if not (plan.sub_sampled or plan.heuristic):
         return outcome.certificate, outcome.status
     status = outcome.status
-    if status.converged:
-        status = Status.PROGRAM_OPTIMAL
     V = problem.feasible_direction(outcome.certificate.dual.reshape(problem.Y.shape))
-    certificate = certify_dual(
-        problem,
-        outcome.certificate.objective,
-        V,
-        "auto",
-        rng,
-        outcome.neurons.directions,
-        plan.unit,
-    )
+    value, starts = outcome.certificate.objective, outcome.neurons.directions
+    certificate = certify_dual(problem, value, V, "auto", rng, starts, plan.unit)
+    if plan.sub_sampled and status.converged:
+        status = Status.PROGRAM_OPTIMAL
+    if plan.heuristic and status.converged:
+        reached = Status.OPTIMAL if certificate.proved else Status.SEARCH_OPTIMAL
+        status = reached if certificate.relative_gap <= plan.limits.tol else Status.STALLED
     return certificate, status

@@ -102,7 +102,7 @@ class FrankWolfe:
         self.clock = Clock(limits.max_time)
         self.history: list[Record] = []
         self.whole: Sequence[Oracle] | None = None  # oracles of all rows
-        self.point = Point(Neurons.none(ball.problem, ball.unit.readouts), None)
+        self.point = Point(Neurons.none(ball.problem, ball.unit), None)
         self.best: Claim | None = None  # with the lowest objective
         self.strongest: Claim | None = None  # with the largest lower bound that is proved
         self.idle = 0

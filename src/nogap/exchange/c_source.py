@@ -22,8 +22,8 @@ void volatile while
 def to_c(network: Network, name: str = "network") -> str:
     """C99 source with a function ``void name(const float x[], float y[])``.
 
-    It needs no header and no memory beyond its constants and a few floats of stack; the numbers
-    are those of the network rounded to float.
+    It needs no header (tanh units: ``math.h``) and no memory beyond its constants and a few floats
+    of stack; the numbers are those of the network rounded to float.
 
     Raises
     ------
@@ -44,10 +44,13 @@ def to_c(network: Network, name: str = "network") -> str:
             + _array(f"{name}_output_weights", network.output_weights)
         )
     arrays += _array(f"{name}_intercept", network.intercept)
+    tanh = network.activation == "tanh"
+    needs = "the mathematics library" if tanh else "no library"
+    include = "#include <math.h>\n\n" if tanh else ""
     return f"""/* {network!r}, written by nogap.
- * x holds {d} inputs, y takes {outputs} output{"s" if outputs > 1 else ""}. C99, no library. */
+ * x holds {d} inputs, y takes {outputs} output{"s" if outputs > 1 else ""}. C99, {needs}. */
 
-{arrays}
+{include}{arrays}
 void {name}(const float x[{d}], float y[{outputs}]);
 
 void {name}(const float x[{d}], float y[{outputs}])
@@ -62,12 +65,16 @@ void {name}(const float x[{d}], float y[{outputs}])
 
 def _loop(network: Network, name: str) -> str:
     m, d, outputs = network.n_neurons, network.n_features_in, network.n_outputs
-    skip = "        if (z <= 0.0f)\n            continue;\n"
+    activate = {
+        "relu": "        if (z <= 0.0f)\n            continue;\n",
+        "sign": "        z = (float)((z > 0.0f) - (z < 0.0f));\n",
+        "tanh": "        z = tanhf(z);\n",
+    }
     return f"""    for (int j = 0; j < {m}; j++) {{
         float z = {name}_hidden_bias[j];
         for (k = 0; k < {d}; k++)
             z += {name}_hidden_weights[j * {d} + k] * x[k];
-{skip if network.activation == "relu" else ""}\
+{activate.get(network.activation, "")}\
         for (k = 0; k < {outputs}; k++)
             y[k] += {name}_output_weights[j * {outputs} + k] * z;
     }}"""

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from nogap.networks.two_layer import Network
 
 
+ONNX_OPERATORS = {"relu": "Relu", "linear": "Identity", "sign": "Sign", "tanh": "Tanh"}
+
+
 def require(module: str, extra: str) -> Any:
     """Import an optional library, or say how to install it."""
     try:
@@ -25,7 +28,7 @@ def require(module: str, extra: str) -> Any:
         ) from None
 
 
-def _only_relu(network: Network, target: str) -> None:
+def _not_gated(network: Network, target: str) -> None:
     if network.activation == "gated":
         raise ValueError(
             f"a gated network has no counterpart among {target} layers; "
@@ -34,8 +37,8 @@ def _only_relu(network: Network, target: str) -> None:
 
 
 def to_torch(network: Network) -> Any:
-    """``nn.Sequential(Linear, ReLU or Identity, Linear)`` in float64 with the same predictions."""
-    _only_relu(network, "PyTorch")
+    """``nn.Sequential(Linear, activation, Linear)`` in float64 with the same predictions."""
+    _not_gated(network, "PyTorch")
     torch = require("torch", "torch")
     m, d, outputs = network.n_neurons, network.n_features_in, network.n_outputs
     biased = network.hidden_bias is not None
@@ -49,13 +52,24 @@ def to_torch(network: Network) -> Any:
             hidden.bias.copy_(torch.from_numpy(network.hidden_bias))
         output.weight.copy_(torch.from_numpy(network.output_weights.T.copy()))
         output.bias.copy_(torch.from_numpy(network.intercept))
-    middle = torch.nn.ReLU() if network.activation == "relu" else torch.nn.Identity()
-    return torch.nn.Sequential(hidden, middle, output)
+    return torch.nn.Sequential(hidden, _torch_layer(torch, network.activation), output)
+
+
+def _torch_layer(torch: Any, activation: str) -> Any:
+    if activation == "sign":
+
+        class Sign(torch.nn.Module):  # PyTorch has the function only
+            def forward(self, x: Any) -> Any:
+                return torch.sign(x)
+
+        return Sign()
+    layers = {"relu": torch.nn.ReLU, "linear": torch.nn.Identity, "tanh": torch.nn.Tanh}
+    return layers[activation]()
 
 
 def to_onnx(network: Network, path: str | PathLike[str]) -> None:
-    """An ONNX graph Gemm - Relu - Gemm in float32, input "X" (n, d), output "predictions"."""
-    _only_relu(network, "ONNX")
+    """An ONNX graph Gemm - activation - Gemm in float32, input "X" (n, d), output "predictions"."""
+    _not_gated(network, "ONNX")
     onnx = require("onnx", "onnx")
     helper = onnx.helper
     m = network.n_neurons
@@ -66,10 +80,11 @@ def to_onnx(network: Network, path: str | PathLike[str]) -> None:
         "output_weights": network.output_weights,
         "intercept": network.intercept,
     }
-    hidden_out = "hidden" if network.activation == "relu" else "activation"
-    nodes = [helper.make_node("Gemm", ["X", "hidden_weights", "hidden_bias"], [hidden_out])]
-    if network.activation == "relu":
-        nodes.append(helper.make_node("Relu", ["hidden"], ["activation"]))
+    operator = ONNX_OPERATORS[network.activation]
+    nodes = [
+        helper.make_node("Gemm", ["X", "hidden_weights", "hidden_bias"], ["hidden"]),
+        helper.make_node(operator, ["hidden"], ["activation"]),
+    ]
     nodes.append(
         helper.make_node("Gemm", ["activation", "output_weights", "intercept"], ["predictions"])
     )

@@ -111,7 +111,7 @@ class ConvolutionalNetwork(Network):
 
     def _features(self, rows: Any) -> Array:
         Z = rows.forward(self.augmented_weights().T)
-        Z *= self.unit.mask(Z, np.zeros(Z.shape[1], dtype=np.intp))
+        self.unit.activate(Z, np.zeros(Z.shape[1], dtype=np.intp))
         return self.unit.pool(Z, rows.n)
 
     def decision(self, X: Any) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 
 from nogap._typing import AnyArray, Array
 from nogap._validation import check_matrix
-from nogap.networks.two_layer import Network
+from nogap.networks.two_layer import SATURATING, Network
 
 RANK_TOLERANCE = 1e-10
 
@@ -78,6 +78,8 @@ def independent_combination(features: Array, coefficients: Array) -> Array:
 def prune_network(network: Network, X: Any) -> Network:
     """See :meth:`nogap.Network.prune`."""
     X = check_matrix(X, columns=network.n_features_in)
+    if network.activation in SATURATING:
+        return _reweighted(network, X)
     network = _constants_as_intercept(network)
     U, A = network.augmented_weights(), network.output_weights
     hidden, output = _penalised_norms(network, U), np.linalg.norm(A, axis=1)
@@ -90,12 +92,33 @@ def prune_network(network: Network, X: Any) -> Network:
     if V.shape[0]:
         sizes = _penalised_norms(network, V)
         features = _build(network, V / sizes[:, None], S, G).features(X)
-        signed = (features[:, None, :] * S.T[None]).reshape(-1, V.shape[0])
-        coefficients = independent_combination(signed, sizes)
+        coefficients = independent_combination(_columns(features, S), sizes)
         keep = coefficients > 0
         V, S = V[keep] * (coefficients[keep] / sizes[keep])[:, None], S[keep]
         G = None if G is None else G[keep]
     return _build(network, V, S, G, balanced=True)
+
+
+def _reweighted(network: Network, X: Any) -> Network:
+    """Neurons of independent features, where the penalty is that of the output weights alone."""
+    A = network.output_weights
+    sizes = np.linalg.norm(A, axis=1)
+    S = A / np.where(sizes > 0, sizes, 1.0)[:, None]
+    coefficients = independent_combination(_columns(network.features(X), S), sizes)
+    keep = coefficients > 0
+    return Network(
+        network.hidden_weights[keep],
+        coefficients[keep, None] * S[keep],
+        None if network.hidden_bias is None else network.hidden_bias[keep],
+        network.intercept,
+        activation=network.activation,
+        weight_bound=network.weight_bound,
+    )
+
+
+def _columns(features: Array, S: Array) -> Array:
+    """What each neuron alone gives at size 1, (n C, m), from features (n, m) and outputs (m, C)."""
+    return (features[:, None, :] * S.T[None]).reshape(-1, S.shape[0])
 
 
 def _merge(

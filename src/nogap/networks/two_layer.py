@@ -9,11 +9,20 @@ import numpy as np
 
 from nogap import storage
 from nogap._typing import Array, ArrayLike
-from nogap._validation import check_beta, check_matrix, check_rows_match, check_weights, numbers
+from nogap._validation import (
+    check_beta,
+    check_matrix,
+    check_positive,
+    check_rows_match,
+    check_weights,
+    numbers,
+)
 from nogap.losses import Loss, get_loss
 from nogap.rows.base import slices
 
 FORMAT = "nogap-network"
+ACTIVATIONS = ("relu", "gated", "linear", "sign", "tanh")
+SATURATING = ("sign", "tanh")  # whose penalty is that of the output weights alone
 
 
 class Network:
@@ -29,14 +38,18 @@ class Network:
         c_j. Penalised together with u_j, as a ones column of the data would be.
     intercept : array (C,) or float, optional
         b, not penalised.
-    activation : {"relu", "gated", "linear"}, default "relu"
-        "gated" multiplies by the fixed gate ``1[x' g_j + h_j >= 0]`` in place of ``1[. > 0]``.
+    activation : {"relu", "gated", "linear", "sign", "tanh"}, default "relu"
+        "gated" multiplies by the fixed gate ``1[x' g_j + h_j >= 0]`` in place of ``1[. > 0]``;
+        the sign of 0 is 0.
     gates : array (m, d), optional
         g_j, for the gated activation.
     gate_bias : array (m,), optional
         h_j.
     free_bias : bool, default False
         The penalty leaves the hidden biases out, as for :func:`nogap.closed_form.one_dimensional`.
+    weight_bound : float, optional
+        Largest absolute hidden weight and bias that the network's neurons may have, for the tanh
+        activation: see :class:`nogap.units.Tanh`. ``nogap.certify`` judges it among such networks.
 
     Examples
     --------
@@ -56,6 +69,7 @@ class Network:
         gates: ArrayLike | None = None,
         gate_bias: ArrayLike | None = None,
         free_bias: bool = False,
+        weight_bound: float | None = None,
     ) -> None:
         U = numbers(hidden_weights, "hidden_weights").copy()
         A = numbers(output_weights, "output_weights").copy()
@@ -67,8 +81,9 @@ class Network:
             raise ValueError(
                 f"output_weights must be (m, C) with m = {U.shape[0]}, got shape {A.shape}"
             )
-        if activation not in ("relu", "gated", "linear"):
-            raise ValueError(f"unknown activation {activation!r}: use relu, gated or linear")
+        if activation not in ACTIVATIONS:
+            known = f"{', '.join(ACTIVATIONS[:-1])} or {ACTIVATIONS[-1]}"
+            raise ValueError(f"unknown activation {activation!r}: use {known}")
         if (activation == "gated") != (gates is not None):
             raise ValueError("gates belong to the gated activation, and only to it")
         if gate_bias is not None and gates is None:
@@ -86,6 +101,18 @@ class Network:
         for name, array in self.arrays().items():
             if not np.all(np.isfinite(array)):
                 raise ValueError(f"{name} holds NaN or infinite values")
+        self.weight_bound = self._checked_bound(weight_bound)
+
+    def _checked_bound(self, bound: float | None) -> float | None:
+        if bound is None:
+            return None
+        if self.activation != "tanh":
+            raise ValueError(f"weight_bound belongs to tanh units, not to {self.activation} units")
+        bound = check_positive(bound, "weight_bound")
+        largest = float(np.abs(self.augmented_weights()).max(initial=0.0))
+        if largest > bound:
+            raise ValueError(f"a hidden weight of {largest:g} is beyond the weight_bound {bound:g}")
+        return bound
 
     # -- facts -------------------------------------------------------------------------------
 
@@ -108,10 +135,15 @@ class Network:
         return np.column_stack([self.hidden_weights, self.hidden_bias])
 
     def penalty(self) -> float:
-        """``sum_j ||u_j||_2 ||a_j||_2`` (the bias counts as part of u_j unless it is free)."""
+        """``sum_j ||u_j||_2 ||a_j||_2`` (the bias counts as part of u_j unless it is free).
+
+        Of sign and tanh units ``sum_j ||a_j||_2``.
+        """
+        output = np.linalg.norm(self.output_weights, axis=1)
+        if self.activation in SATURATING:
+            return float(output.sum())
         penalised = self.hidden_weights if self.free_bias else self.augmented_weights()
-        norms = np.linalg.norm(penalised, axis=1)
-        return float(norms @ np.linalg.norm(self.output_weights, axis=1))
+        return float(np.linalg.norm(penalised, axis=1) @ output)
 
     # -- prediction --------------------------------------------------------------------------
 
@@ -126,6 +158,8 @@ class Network:
             Z += self.hidden_bias
         if self.activation == "relu":
             return np.maximum(Z, 0.0, out=Z)
+        if self.activation in SATURATING:
+            return np.asarray(np.sign(Z) if self.activation == "sign" else np.tanh(Z))
         if self.gates is not None:
             H = np.asarray(X @ self.gates.T)
             if self.gate_bias is not None:
@@ -173,7 +207,8 @@ class Network:
 
         Neurons with the same activation pattern on X and the same output direction merge; then
         linear dependencies among the unit features are removed one at a time (Caratheodory), so
-        that at most rank <= n * C neurons remain (n + 1 in the papers' count).
+        that at most rank <= n * C neurons remain (n + 1 in the papers' count). Sign and
+        tanh neurons take the second step alone, which also finds equal features.
 
         See Also
         --------
@@ -203,7 +238,8 @@ class Network:
 
     def _description(self) -> dict[str, Any]:
         free = {"free_bias": True} if self.free_bias else {}
-        return {"activation": self.activation, **free}
+        bounded = {} if self.weight_bound is None else {"weight_bound": self.weight_bound}
+        return {"activation": self.activation, **free, **bounded}
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Network:
@@ -218,7 +254,12 @@ class Network:
         """Rebuild a network from the parts of a model file."""
         try:
             free_bias = bool(meta.get("free_bias", False))
-            return cls(**arrays, activation=meta["activation"], free_bias=free_bias)
+            return cls(
+                **arrays,
+                activation=meta["activation"],
+                free_bias=free_bias,
+                weight_bound=meta.get("weight_bound"),
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} does not hold a complete network: {error}") from None
 

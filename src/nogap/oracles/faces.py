@@ -136,7 +136,7 @@ class FaceOracle:
         start = 0
         for block in _blocks(U, max(BLOCK // len(self.X), 1)):
             Z = self.X @ block.T
-            Z *= self.unit.mask(Z, np.repeat(gate, len(block)))
+            self.unit.activate(Z, np.repeat(gate, len(block)))
             M = moments(self.unit.pool(Z, len(V)), V)
             values[start : start + len(block)] = np.linalg.norm(M, axis=1)
             start += len(block)

@@ -129,7 +129,7 @@ class SampledOracle:
         return self.unit.join(W1, w2) if norms[0] > 0 else None
 
     def _feature(self, direction: Array) -> Array:
-        W1, w2 = self.unit.split(direction)
+        W1, w2 = self.unit.weights(direction)
         first = np.maximum(self.cells.X @ W1[0], 0.0)
         phi: Array = np.maximum(first @ w2[0], 0.0)
         return phi

@@ -139,6 +139,7 @@ class SearchOracle:
             noise = self.rng.standard_normal((d, disturbed))
             noise *= self.rng.uniform(*DISTURBANCE, disturbed) / np.linalg.norm(noise, axis=0)
             chosen = starts[self.rng.integers(starts.shape[0], size=disturbed)]
+            noise *= np.linalg.norm(chosen, axis=1)
             parts.append(chosen.T + noise)
             gates.append(self.unit.gates_of(chosen))
         gaussian = self.rng.standard_normal((d, fresh))
@@ -148,14 +149,18 @@ class SearchOracle:
         gradients = np.zeros((d, half))
         for part, rows in self.rows.parts:
             Z = rows.forward(self.unit.restrict(gaussian[:, :half], gates[-1][:half]))
-            on = self.unit.mask(Z, gates[-1][:half], part)
-            gradients += rows.adjoint(on * self.unit.spread(push(V[part], S.T), Z.shape[0]))
+            slopes = self.unit.activate(Z, gates[-1][:half], part)
+            gradients += rows.adjoint(slopes * self.unit.spread(push(V[part], S.T), Z.shape[0]))
         parts += [gradients, gaussian[:, half:]]
         gate = np.concatenate(gates)
         U = self.unit.restrict(np.concatenate(parts, axis=1), gate)
-        norms = np.linalg.norm(U, axis=0)
-        unit: Array = U[:, norms > 0] / norms[norms > 0]
-        return unit, gate[norms > 0]
+        alive = np.any(U != 0, axis=0)
+        anew = np.arange(alive.size)[alive] >= disturbed
+        return self.unit.seeds(U[:, alive], anew, self.rng, self._row_size()), gate[alive]
+
+    def _row_size(self) -> float:
+        """Typical norm of a row."""
+        return float(np.sqrt(np.mean(self.rows.squared_norms())))
 
     def _ascend(self, V: Array, U: Array, gate: IntArray, n_steps: int) -> tuple[Array, Array]:
         """Ascent with a step per column; the output direction is the one the seed prefers."""
@@ -164,13 +169,14 @@ class SearchOracle:
         values, S, G = self._value_and_gradient(V, U, gate, S)
         steps = np.full(U.shape[1], 0.5)
         for _ in range(n_steps):
-            tangent = G - U * np.sum(U * G, axis=0)
+            tangent = self.unit.tangent(U, G)
             sizes = np.linalg.norm(tangent, axis=0)
             moving = (sizes > 1e-12 * (1 + np.abs(values))) & (steps > 1e-5)
             if not moving.any() or self.should_stop():
                 break
-            trial = U[:, moving] + steps[moving] * tangent[:, moving] / sizes[moving]
-            trial /= np.linalg.norm(trial, axis=0)
+            lengths = steps[moving] * np.linalg.norm(U[:, moving], axis=0)
+            trial = U[:, moving] + lengths * tangent[:, moving] / sizes[moving]
+            trial = self.unit.project(trial)
             new_values, new_S, new_G = self._value_and_gradient(
                 V, trial, gate[moving], S[:, moving]
             )
@@ -195,11 +201,10 @@ class SearchOracle:
         correlations, G = np.zeros_like(S), np.zeros_like(U)
         for part, rows in self.rows.parts:
             Z = rows.forward(U, out=self._workspace(height(rows), U.shape[1], V.dtype))
-            on = unit.mask(Z, gate, part)
-            Z *= on
+            slopes = unit.activate(Z, gate, part)
             correlations += moments(unit.pool(Z, rows.n), V[part]).T
             if single:
-                G += rows.adjoint(np.multiply(on, unit.spread(V[part], Z.shape[0]), out=Z))
+                G += rows.adjoint(np.multiply(slopes, unit.spread(V[part], Z.shape[0]), out=Z))
         if single:
             return S[0] * correlations[0], S, unit.restrict(S[0] * G, gate)
         values = np.linalg.norm(correlations, axis=0)
@@ -207,7 +212,7 @@ class SearchOracle:
         for part, rows in self.rows.parts:
             Z = rows.forward(U, out=self._workspace(height(rows), U.shape[1], V.dtype))
             pushed = unit.spread(push(V[part], S.T), Z.shape[0])
-            G += rows.adjoint(np.multiply(unit.mask(Z, gate, part), pushed, out=Z))
+            G += rows.adjoint(np.multiply(unit.activate(Z, gate, part), pushed, out=Z))
         return values, S, unit.restrict(G, gate)
 
     def _workspace(self, n: int, k: int, dtype: np.dtype[Any]) -> Array:
@@ -222,7 +227,7 @@ class SearchOracle:
         total = np.zeros((V.shape[1] * self.unit.readouts, U.shape[1]))
         for part, rows in self.rows.parts:
             Z = rows.forward(U)
-            Z *= self.unit.mask(Z, gate, part)
+            self.unit.activate(Z, gate, part)
             total += moments(self.unit.pool(Z, rows.n), V[part]).T
         return total
 

@@ -69,14 +69,14 @@ class SubNetworkSearch:
             noise = U[:disturbed]
             noise *= self.rng.uniform(*DISTURBANCE, (disturbed, 1)) / size**0.5
             noise += starts[self.rng.integers(len(starts), size=disturbed)]
-        W1, w2 = self.unit.split(U)
+        W1, w2 = self.unit.weights(U)
         copies = slice(self.n_seeds - self.n_seeds // COPIES, self.n_seeds)
         W1[copies] = W1[copies, :, :1] + CLOSE * W1[copies]
         w2[copies] = np.sign(w2[copies, :1]) * np.abs(w2[copies])
         return self._on_the_sphere(self.unit.join(W1, w2))
 
     def _on_the_sphere(self, U: Array) -> Array:
-        W1, w2, norms = self.unit.balanced(*self.unit.split(U))
+        W1, w2, norms = self.unit.balanced(*self.unit.weights(U))
         return self.unit.join(W1, w2)[norms > 0]
 
     def _ascend(self, V: Array, U: Array) -> tuple[Array, Array]:
@@ -91,7 +91,7 @@ class SubNetworkSearch:
                 break
             heading = _tangent(U[moving], G[moving])
             W1, w2, norms = self.unit.balanced(
-                *self.unit.split(U[moving] + steps[moving, None] * heading)
+                *self.unit.weights(U[moving] + steps[moving, None] * heading)
             )
             trial = self.unit.join(W1, w2)
             new, new_G = self._correlations(V, trial)
@@ -105,7 +105,7 @@ class SubNetworkSearch:
 
     def _correlations(self, V: Array, U: Array) -> tuple[Array, Array]:
         """``V' phi`` (k,) of sub-networks U (k, D), and its gradient (k, D)."""
-        W1, w2 = self.unit.split(U)
+        W1, w2 = self.unit.weights(U)
         m, d, width = W1.shape
         values, for_W1, for_w2 = np.zeros(m), np.zeros_like(W1), np.zeros_like(w2)
         for part, rows in self.rows.parts:

@@ -279,7 +279,7 @@ class SubNetworkOracle:
 
     def _attained(self, v: Array, directions: Array) -> Candidates:
         """Sub-networks with the correlations they have with v, on rows of norm 1 at most."""
-        W1, w2, norms = self.unit.balanced(*self.unit.split(directions))
+        W1, w2, norms = self.unit.balanced(*self.unit.weights(directions))
         U = self.unit.join(W1, w2)[norms > 0]
         Phi = self.unit.features(self.rows, U.T, np.zeros(len(U), dtype=np.intp))
         return Candidates.ungated(U, np.abs(v @ Phi))

@@ -8,24 +8,50 @@ from nogap.oracles.base import Oracle
 from nogap.oracles.choice import exact_is_cheap, exact_oracle
 from nogap.oracles.faces import CHEAP_WORK, FaceOracle, face_count
 from nogap.oracles.positions import StackedOracle, UntiedOracle
+from nogap.oracles.search import SearchOracle
+from nogap.oracles.sign_cells import CHEAP_WORK as CHEAP_SIGN_WORK
+from nogap.oracles.sign_cells import SignCellOracle, sign_work
+from nogap.oracles.sign_search import SignSearchOracle
 from nogap.oracles.singular import SingularOracle
 from nogap.oracles.sub_networks import SubNetworkOracle, patterns_are_few
 from nogap.rows import MemoryRows, Rows, height
-from nogap.units import Convolution, ReLU, ThreeLayer, Unit
+from nogap.units import Convolution, ReLU, Sign, Tanh, ThreeLayer, Unit
 
 LARGEST_LIST = 5_000_000  # figures of all patches that an exact oracle may hold at once
 
 
+def search_oracle_of(
+    rows: Rows,
+    unit: Unit,
+    rng: np.random.Generator,
+    n_seeds: int,
+    threshold: float = np.inf,
+    *,
+    precise: bool = True,
+) -> Oracle:
+    """The oracle that searches for neurons of a unit; the rest as for `SearchOracle`."""
+    if isinstance(unit, Sign):
+        return SignSearchOracle(rows, rng, n_seeds)
+    return SearchOracle(rows, rng, n_seeds, threshold, unit, precise)
+
+
 def exact_oracle_of(rows: Rows, unit: Unit, n_outputs: int, precision: float = 1e-10) -> Oracle:
-    """The oracle that settles q(V) for a ReLU unit, a convolution or a three-layer sub-network.
+    """The oracle that settles q(V): of a ReLU or sign unit, a convolution or a sub-network.
 
     Raises
     ------
     ValueError
-        Too many patterns or faces; the sentence says how many.
+        Too many patterns or faces; the sentence says how many. A tanh unit.
     """
     if isinstance(unit, ThreeLayer):
         return SubNetworkOracle(rows, unit)
+    if isinstance(unit, Tanh):
+        raise ValueError(
+            "tanh units have no exact oracle, their correlation is smooth and not concave; use "
+            "oracle='search', or unit='sign'"
+        )
+    if isinstance(unit, Sign):
+        return SignCellOracle(rows, n_outputs)
     if isinstance(unit, Convolution) and unit.activation == "linear":
         return SingularOracle(rows, unit)
     if not isinstance(unit, Convolution):
@@ -54,6 +80,10 @@ def exact_is_cheap_for(rows: Rows, unit: Unit, n_outputs: int) -> bool:
     if isinstance(unit, Convolution) and unit.activation == "linear":
         return True
     rank, n_rows = min(height(rows), rows.d), height(rows)
+    if isinstance(unit, Tanh):
+        return False
+    if isinstance(unit, Sign):
+        return sign_work(n_rows, rank, n_outputs) <= CHEAP_SIGN_WORK
     if not isinstance(unit, Convolution):
         return exact_is_cheap(rows, 1) if n_outputs == 1 else _few_faces(n_rows, rank, n_rows)
     if not unit.tied:

@@ -83,8 +83,8 @@ class _State:
 
     def _features(self, U: Array) -> tuple[Array, Array]:
         Z = self.X @ U.T
-        mask = self.unit.mask(Z, self.gate)
-        return self.unit.pool(Z * mask, self.problem.rows.n), mask
+        mask = self.unit.activate(Z, self.gate)
+        return self.unit.pool(Z, self.problem.rows.n), mask
 
     def _value(self, at: _Point) -> float:
         Phi, _ = self._features(self._hidden(at.w))

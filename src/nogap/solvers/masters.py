@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ from nogap.solvers.kink_newton import kink_newton
 from nogap.solvers.neurons import Neurons, correlations, objective
 from nogap.solvers.refit import refit_sizes
 from nogap.solvers.slide import slide
+from nogap.solvers.smoothing import SmoothedHinge
 from nogap.units import ReLU, Unit
 
 ShouldStop = Callable[[], bool]
@@ -25,6 +27,7 @@ SLIDE_STEPS = 100
 REFINE_STEPS = 400
 SINGLE_PRECISION_ENTRIES = 5_000  # entries of X from which float32 descent is faster
 MOST_RIVALS = 300
+STEADY_WIDTH = 1.0  # of the smoothed hinge loss whose dual point sign units are priced at first
 NEWTON_UNKNOWNS = 1_000  # most unknowns of a dense Newton system worth solving
 NEWTON_ENTRIES = 20_000_000  # most entries of its matrix before it is squared
 MERGED_ENTRIES = 400_000_000  # most pre-activations whose masks are compared
@@ -40,81 +43,39 @@ class Master(Protocol):
         """The same to the last digits, for when pricing finds nothing new."""
 
 
-class FreeMaster:
-    """Neurons move freely: sizes, then all weights together, then Newton steps on kinks.
+class SizesMaster:
+    """Neurons stay where they are: the best sizes, exactly, and those of size zero leave.
 
-    A descent ends, too, when ten of its steps lower the objective by no more than ``enough``: a
-    share of it, or that much.
+    All that there is to do for units without a slope, and the first step for the others.
     """
 
-    def __init__(
-        self,
-        problem: Problem,
-        unit: Unit,
-        slide_steps: int = SLIDE_STEPS,
-        enough: tuple[float, float] = (0.0, 0.0),
-    ) -> None:
-        self.problem, self.unit, self.slide_steps = problem, unit, slide_steps
-        self.enough = enough
-        large = height(problem.rows) * problem.rows.d >= SINGLE_PRECISION_ENTRIES
-        self.single = large and problem.fits_single_precision
+    def __init__(self, problem: Problem, unit: Unit) -> None:
+        self.problem, self.unit = problem, unit
         self.rivals: Neurons | None = None
+        self.steady = not problem.loss.smooth
 
     def improve(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
-        neurons, V = self._sizes(self._merged(neurons))
-        if should_stop() or neurons.count == 0:
-            return neurons, V
-        return self.slide_and_settle(neurons, V, neurons, should_stop)
+        fitted, V = self.settle(neurons)
+        return fitted, self._steady_dual(fitted) if self.steady else V
 
-    def slide_and_settle(
-        self, old: Neurons, V: Array, start: Neurons, should_stop: ShouldStop
-    ) -> tuple[Neurons, Array]:
-        """Descend from ``start`` and re-fit; the old neurons where that is not better."""
-        slid = slide(
-            self.problem,
-            self.unit,
-            start,
-            self.slide_steps,
-            should_stop,
-            single=self.single,
-            enough=self.enough,
-        )
-        return self._best(old, V, slid)
+    def refine(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
+        self.steady = False
+        return self.settle(neurons)
+
+    def _steady_dual(self, fitted: Neurons) -> Array:
+        """The dual point of a smoothed hinge loss, which moves little from round to round.
+
+        The multipliers of the linear program are a vertex that jumps with every column, and rounds
+        go by in which new columns only cut off vertices. It is as feasible a point for the hinge
+        loss itself; once no neuron prices in there, the vertices have the word.
+        """
+        company = fitted if self.rivals is None else fitted.joined(self.rivals)
+        smoothed = replace(self.problem, loss=SmoothedHinge(STEADY_WIDTH))
+        return refit_sizes(smoothed, company, Features(self.problem, self.unit, company))[1]
 
     def settle(self, neurons: Neurons) -> tuple[Neurons, Array]:
         """Merge what can be merged, and the best sizes for the rest."""
         return self._sizes(self._merged(neurons))
-
-    def refine(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
-        neurons, V = self._sizes(neurons)
-        for _ in range(3):
-            before = objective(self.problem, self.unit, neurons)
-            slid = slide(self.problem, self.unit, neurons, REFINE_STEPS, should_stop)
-            neurons, V = self._best(neurons, V, slid)
-            if isinstance(self.unit, ReLU) and self._newton_pays(neurons, 0):
-                moved = kink_newton(self.problem, neurons, should_stop=should_stop)
-                neurons, V = self._best(neurons, V, moved)
-            width = neurons.outputs.shape[1]
-            both = width > 1 or not isinstance(self.unit, ReLU)
-            if both and self._newton_pays(neurons, width):
-                moved = crease_newton(self.problem, self.unit, neurons, should_stop=should_stop)
-                neurons, V = self._best(neurons, V, moved)
-            after = objective(self.problem, self.unit, neurons)
-            if should_stop() or before - after <= 1e-10 * abs(before):
-                break
-        return neurons, V
-
-    def _newton_pays(self, neurons: Neurons, width: int) -> bool:
-        unknowns = neurons.count * (self.problem.rows.d + width)
-        entries = height(self.problem.rows) * self.problem.n_outputs * unknowns
-        return unknowns <= NEWTON_UNKNOWNS and entries <= NEWTON_ENTRIES
-
-    def _best(self, old: Neurons, V: Array, moved: Neurons) -> tuple[Neurons, Array]:
-        """Merge and re-fit what was moved; keep the old neurons if that is not better."""
-        new, new_V = self._sizes(self._merged(moved))
-        if objective(self.problem, self.unit, new) < objective(self.problem, self.unit, old):
-            return new, new_V
-        return old, V
 
     def _sizes(self, neurons: Neurons) -> tuple[Neurons, Array]:
         if not self.problem.loss.smooth and self.rivals is not None:
@@ -134,25 +95,101 @@ class FreeMaster:
 
     def _merged(self, neurons: Neurons) -> Neurons:
         """Neurons of the same mask and output direction as one; never at a higher objective."""
-        if neurons.count < 2 or not neurons.sizes.all():  # new neurons wait for their first sizes
+        waiting = self.unit.homogeneous and not neurons.sizes.all()  # for their first sizes
+        if neurons.count < 2 or waiting:
             return neurons
         if height(self.problem.rows) * neurons.count > MERGED_ENTRIES:  # masks so long differ
             return neurons
-        masks = [  # parts are whole bytes long
-            np.packbits(
-                self.unit.mask(piece.rows.forward(neurons.directions.T), neurons.gate, part).T,
-                axis=1,
-            )
-            for part, piece in self.problem.parts
-        ]
+        masks = []
+        for part, piece in self.problem.parts:
+            Z = piece.rows.forward(neurons.directions.T)
+            alike = self.unit.alike(Z, neurons.gate, part)
+            if alike is None:
+                return neurons
+            masks.append(np.packbits(alike.T, axis=1))  # parts are whole bytes long
         gates = np.ascontiguousarray(neurons.gate[:, None]).view(np.uint8)
         groups = merge_groups(np.concatenate([gates, *masks], axis=1), neurons.outputs)
         if len(groups) == neurons.count:
             return neurons
         first = np.array([group[0] for group in groups])
+        if not self.unit.homogeneous:  # equal features
+            sizes = np.array([neurons.sizes[group].sum() for group in groups])
+            return neurons.keep(first).with_sizes(sizes, neurons.intercept)
         hidden = np.stack([neurons.hidden[group].sum(axis=0) for group in groups])
         merged = Neurons.from_factors(
             hidden, neurons.outputs[first], neurons.intercept, neurons.gate[first]
         )
         lowered = objective(self.problem, self.unit, merged)
         return merged if lowered <= objective(self.problem, self.unit, neurons) else neurons
+
+
+class FreeMaster(SizesMaster):
+    """Neurons move freely: sizes, then all weights together, then Newton steps on kinks.
+
+    A descent ends, too, when ten of its steps lower the objective by no more than ``enough``: a
+    share of it, or that much.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        unit: Unit,
+        slide_steps: int = SLIDE_STEPS,
+        enough: tuple[float, float] = (0.0, 0.0),
+    ) -> None:
+        super().__init__(problem, unit)
+        self.slide_steps, self.enough = slide_steps, enough
+        large = height(problem.rows) * problem.rows.d >= SINGLE_PRECISION_ENTRIES
+        self.single = large and problem.fits_single_precision
+
+    def improve(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
+        neurons, V = self.settle(neurons)
+        if should_stop() or neurons.count == 0:
+            return neurons, V
+        return self.slide_and_settle(neurons, V, neurons, should_stop)
+
+    def slide_and_settle(
+        self, old: Neurons, V: Array, start: Neurons, should_stop: ShouldStop
+    ) -> tuple[Neurons, Array]:
+        """Descend from ``start`` and re-fit; the old neurons where that is not better."""
+        slid = slide(
+            self.problem,
+            self.unit,
+            start,
+            self.slide_steps,
+            should_stop,
+            single=self.single,
+            enough=self.enough,
+        )
+        return self._best(old, V, slid)
+
+    def refine(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
+        neurons, V = self._sizes(neurons)
+        for _ in range(3):
+            before = objective(self.problem, self.unit, neurons)
+            slid = slide(self.problem, self.unit, neurons, REFINE_STEPS, should_stop)
+            neurons, V = self._best(neurons, V, slid)
+            if isinstance(self.unit, ReLU) and self._newton_pays(neurons, 0):
+                moved = kink_newton(self.problem, neurons, should_stop=should_stop)
+                neurons, V = self._best(neurons, V, moved)
+            width = neurons.outputs.shape[1]
+            both = width > 1 or not isinstance(self.unit, ReLU)
+            if both and self.unit.homogeneous and self._newton_pays(neurons, width):
+                moved = crease_newton(self.problem, self.unit, neurons, should_stop=should_stop)
+                neurons, V = self._best(neurons, V, moved)
+            after = objective(self.problem, self.unit, neurons)
+            if should_stop() or before - after <= 1e-10 * abs(before):
+                break
+        return neurons, V
+
+    def _newton_pays(self, neurons: Neurons, width: int) -> bool:
+        unknowns = neurons.count * (self.problem.rows.d + width)
+        entries = height(self.problem.rows) * self.problem.n_outputs * unknowns
+        return unknowns <= NEWTON_UNKNOWNS and entries <= NEWTON_ENTRIES
+
+    def _best(self, old: Neurons, V: Array, moved: Neurons) -> tuple[Neurons, Array]:
+        """Merge and re-fit what was moved; keep the old neurons if that is not better."""
+        new, new_V = self._sizes(self._merged(moved))
+        if objective(self.problem, self.unit, new) < objective(self.problem, self.unit, old):
+            return new, new_V
+        return old, V

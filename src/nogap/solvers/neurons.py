@@ -9,20 +9,21 @@ import numpy as np
 
 from nogap._typing import AnyArray, Array, IntArray
 from nogap.problem import Problem
-from nogap.units import Unit
+from nogap.units import ReLU, Unit
 from nogap.units.activations import ALL
 from nogap.units.readout import moments, read
 
 
 @dataclass(frozen=True)
 class Neurons:
-    """``f = sum_j size_j act(X u_j) s_j' + b`` with ``||u_j|| = ||s_j|| = 1`` and ``size_j >= 0``.
+    """``f = sum_j size_j act(X u_j) s_j' + b`` with ``||s_j|| = 1`` and ``size_j >= 0``.
 
     A unit that is a sub-network has all of its weights in u_j, in the norm of its penalty.
 
     Attributes
     ----------
     directions : array (m, d)
+        Of norm 1, or whatever hidden weights a unit that is not homogeneous allows.
     outputs : array (m, q C)
         q is 1 unless every patch has output weights of its own.
     sizes : array (m,)
@@ -47,13 +48,19 @@ class Neurons:
         return cls(np.zeros((0, d)), np.zeros((0, C)), np.zeros(0), b, np.zeros(0, dtype=np.intp))
 
     @classmethod
-    def from_factors(cls, U: Array, A: Array, intercept: Array, gate: IntArray) -> Neurons:
-        """From hidden weights U (m, d) and output weights A (m, C); empty neurons are dropped."""
-        hidden, output = np.linalg.norm(U, axis=1), np.linalg.norm(A, axis=1)
+    def from_factors(
+        cls, U: Array, A: Array, intercept: Array, gate: IntArray, unit: Unit | None = None
+    ) -> Neurons:
+        """From hidden weights U (m, d) and output weights A (m, C); empty neurons are dropped.
+
+        ``unit`` need not be given where it is homogeneous.
+        """
+        directions, hidden = (ReLU() if unit is None else unit).split(U)
+        output = np.linalg.norm(A, axis=1)
         alive = (hidden > 0) & (output > 0)
         hidden, output = hidden[alive], output[alive]
         return cls(
-            U[alive] / hidden[:, None],
+            directions[alive],
             A[alive] / output[:, None],
             hidden * output,
             intercept,

@@ -24,6 +24,7 @@ from nogap.solvers.nonnegative import nonnegative_qp
 from nogap.units.readout import columns
 
 MAX_NEWTON_STEPS = 100
+ROUNDING = 1e-15  # share of the value by which two sums of losses differ when they are equal
 LEAST_DAMPING, MOST_DAMPING = 1e-12, 1e6  # as a share of the curvature of the squared loss
 
 
@@ -69,6 +70,8 @@ def refit_sizes(
             if damping > MOST_DAMPING:
                 return _finished(problem, neurons, t, F)
         if decrease <= 0:
+            if decrease >= -ROUNDING * abs(value):  # the last step still mends the dual point
+                t, F = t + step, F_trial
             break
         t, F, value = t + step, F_trial, value - decrease
         damping = 0.1 * damping if damping > LEAST_DAMPING else 0.0

@@ -17,11 +17,11 @@ from nogap.problem import Problem
 from nogap.rows import height
 from nogap.solvers.lbfgs import minimise
 from nogap.solvers.neurons import Neurons
-from nogap.solvers.smoothing import SmoothedHinge
-from nogap.units import Unit
+from nogap.solvers.retune import retune
+from nogap.solvers.smoothing import SMOOTHING_WIDTH, SmoothedHinge
+from nogap.units import Tanh, Unit
 from nogap.units.readout import moments, push, read
 
-SMOOTHING_WIDTH = 1e-2
 TINY = 1e-15  # weights below this are set to zero: denormal numbers slow a GEMM a hundredfold
 
 
@@ -40,6 +40,8 @@ def slide(
     Fewer when ten steps together lower the objective by no more than ``enough``: a share of it,
     or that much.
     """
+    if isinstance(unit, Tanh):
+        return retune(problem, unit, neurons, max_iter, should_stop)
     if neurons.count == 0:
         return neurons
     if isinstance(problem.loss, Hinge):
@@ -87,8 +89,7 @@ class _WeightDecay:
         value = 0.5 * problem.beta * float(weights @ weights)
         for part, piece in problem.parts:
             Z = piece.rows.forward(U, out=self.workspace[: height(piece.rows)])
-            mask = unit.mask(Z, self.gate, part)
-            Z *= mask
+            slopes = unit.activate(Z, self.gate, part)
             Phi = unit.pool(Z, piece.rows.n)
             F = read(Phi, A, piece.rows.n) + x[-C:]
             V = piece.dual_point(F)
@@ -96,7 +97,7 @@ class _WeightDecay:
             for_A -= moments(Phi, V)
             # one column is scaled by A after the sum; Z has served, its memory takes the product
             pushed = unit.spread(V if single else push(V, A), Z.shape[0])
-            for_U -= piece.rows.adjoint(np.multiply(mask, pushed, out=Z))
+            for_U -= piece.rows.adjoint(np.multiply(slopes, pushed, out=Z))
             if problem.fit_intercept:
                 gradient[-C:] -= V.sum(axis=0)
         if single:

@@ -7,6 +7,8 @@ import numpy as np
 from nogap._typing import Array
 from nogap.losses import SquaredHinge
 
+SMOOTHING_WIDTH = 1e-2
+
 
 class SmoothedHinge(SquaredHinge):
     """Quadratic for margins between ``1 - width`` and 1, linear below (Moreau smoothing).

@@ -137,7 +137,7 @@ def of_blocks(
 
 def scaled(unit: ThreeLayer, neurons: Neurons) -> tuple[Array, Array]:
     """W1 (m, d, width) and w2 (m, width) with all of the sizes in them, balanced."""
-    W1, w2 = unit.split(neurons.directions)
+    W1, w2 = unit.weights(neurons.directions)
     root = np.sqrt(neurons.sizes)
     return root[:, None, None] * W1, root[:, None] * w2
 

@@ -1,7 +1,8 @@
-"""The contract of a unit, and the dense ones: ReLU, gated ReLU and linear.
+"""The contract of a unit, and the dense ones that have a mask: ReLU, gated ReLU and linear.
 
-Every unit multiplies its pre-activations by a 0/1 mask; they differ in where the mask comes from,
-and in what becomes of the pre-activations of a sample's patches, where it has several.
+A unit says what becomes of its pre-activations, and which hidden weights a neuron may have.  Most
+units multiply by a 0/1 mask; they differ in where the mask comes from, and in what becomes of the
+pre-activations of a sample's patches, where it has several.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nogap._typing import Array, ArrayLike, BoolArray, IntArray
+from nogap._typing import AnyArray, Array, ArrayLike, BoolArray, IntArray
 from nogap._validation import check_matrix, numbers
 from nogap.rows import MemoryRows, Rows
 
@@ -27,17 +28,54 @@ class Unit(ABC):
         The name in ``train(unit=...)``, and the ``activation`` of the network.
     tied : bool
         Whether the hidden weights of all neurons see the same figures of a sample.
+    homogeneous : bool
+        Whether twice the hidden weights give twice the feature. Then the penalty counts their norm,
+        and a direction has norm 1; else the penalty counts the output weights alone, and a
+        "direction" is whatever hidden weights the unit allows.
     """
 
     name: ClassVar[str]
     tied: bool = True
+    homogeneous: bool = True
 
     @abstractmethod
-    def mask(self, Z: Array, gate: IntArray, part: slice = ALL) -> BoolArray:
-        """Where the pre-activations Z (k K, m) of a part of the samples pass.
+    def activate(self, Z: Array, gate: IntArray, part: slice = ALL) -> AnyArray:
+        """Make activations of the pre-activations Z (k K, m) of a part of the samples, in place.
 
-        ``gate`` (m,) numbers fixed gates, or the position of a filter that is tied to one.
+        ``gate`` (m,) numbers fixed gates, or the position of a filter that is tied to one. Returns
+        the slopes, the derivatives of the activations (k K, m).
         """
+
+    def alike(self, Z: Array, gate: IntArray, part: slice = ALL) -> BoolArray | None:
+        """What must be equal (k, m) for neurons to add up to one neuron; None if they never do.
+
+        Where it is, hidden weights add up with those of homogeneous units, and sizes with others.
+        """
+        return None
+
+    # -- which hidden weights a neuron may have ----------------------------------------------
+
+    def split(self, U: Array) -> tuple[Array, Array]:
+        """Directions (m, d) of hidden weights U (m, d), and the size (m,) that each leaves."""
+        norms = np.linalg.norm(U, axis=1)
+        return U / np.where(norms > 0, norms, 1.0)[:, None], norms
+
+    def project(self, U: Array) -> Array:
+        """Columns U (d, k), none of them zero, as directions."""
+        projected: Array = U / np.linalg.norm(U, axis=0)
+        return projected
+
+    def tangent(self, U: Array, G: Array) -> Array:
+        """The part of the gradients G (d, k) along which directions U (d, k) can move."""
+        along: Array = G - U * np.sum(U * G, axis=0)
+        return along
+
+    def seeds(self, U: Array, fresh: BoolArray, rng: np.random.Generator, scale: float) -> Array:
+        """Directions for a search to start at, near the columns U (d, k), none of them zero.
+
+        The ``fresh`` (k,) ones have any size. ``scale`` is the typical norm of a row of the data.
+        """
+        return self.project(U)
 
     def for_data(self, X: Any, hidden_bias: bool) -> Unit:
         """The unit for samples such as those of X; itself where all samples are alike to it."""
@@ -64,7 +102,7 @@ class Unit(ABC):
     def features(self, rows: Rows, U: Array, gate: IntArray, part: slice = ALL) -> Array:
         """Features (k q, m) of neurons with weights U (D, m) on a part of the rows."""
         Z = rows.forward(U)
-        Z *= self.mask(Z, gate, part)
+        self.activate(Z, gate, part)
         return self.pool(Z, rows.n)
 
     def pool(self, Z: Array, n: int) -> Array:
@@ -104,7 +142,23 @@ class Unit(ABC):
         return np.zeros(directions.shape[0], dtype=np.intp)
 
 
-class ReLU(Unit):
+class MaskUnit(Unit):
+    """A unit that multiplies its pre-activations by a 0/1 mask."""
+
+    @abstractmethod
+    def mask(self, Z: Array, gate: IntArray, part: slice = ALL) -> BoolArray:
+        """Where the pre-activations Z (k K, m) of a part of the samples pass."""
+
+    def activate(self, Z: Array, gate: IntArray, part: slice = ALL) -> AnyArray:
+        mask = self.mask(Z, gate, part)
+        Z *= mask
+        return mask
+
+    def alike(self, Z: Array, gate: IntArray, part: slice = ALL) -> BoolArray | None:
+        return self.mask(Z, gate, part)
+
+
+class ReLU(MaskUnit):
     """``relu(x' u)``."""
 
     name = "relu"
@@ -117,7 +171,7 @@ class ReLU(Unit):
         return "ReLU()"
 
 
-class Linear(Unit):
+class Linear(MaskUnit):
     """``x' u``."""
 
     name = "linear"
@@ -129,7 +183,7 @@ class Linear(Unit):
         return "Linear()"
 
 
-class GatedReLU(Unit):
+class GatedReLU(MaskUnit):
     """``1[x' g >= 0] x' u`` with fixed gates g (Mishkin, Sahiner and Pilanci 2022).
 
     Parameters
@@ -167,15 +221,3 @@ def _checked(gates: ArrayLike) -> Array:
     if not np.all(np.isfinite(G)):
         raise ValueError("gates hold NaN or infinite values; remove such gates")
     return G
-
-
-def get_unit(unit: str | Unit) -> Unit:
-    """The unit of that name, or the object itself."""
-    if isinstance(unit, Unit):
-        return unit
-    known: dict[str, type[Unit]] = {kind.name: kind for kind in (ReLU, GatedReLU, Linear)}
-    if isinstance(unit, str) and unit in known:
-        return known[unit]()
-    raise ValueError(
-        f"unknown unit {unit!r}; use one of {', '.join(sorted(known))} or a nogap.units object"
-    )

@@ -12,13 +12,13 @@ from nogap._typing import Array, BoolArray, IntArray
 from nogap._validation import as_array, check_matrix, numbers
 from nogap.rows import Geometry, MemoryRows, PatchRows, Rows
 from nogap.rows.geometry import Padding
-from nogap.units.activations import ALL, Unit
+from nogap.units.activations import ALL, MaskUnit
 
 Pooling: TypeAlias = Literal["sum", "average", "max"] | None
 FilterSize: TypeAlias = int | Sequence[int] | None
 
 
-class Convolution(Unit):
+class Convolution(MaskUnit):
     """Two-layer convolutional networks (Ergen and Pilanci, ICLR 2021).
 
     With patches ``x_ik`` (K of them in sample i) a neuron with filter u computes

@@ -17,12 +17,12 @@ import numpy as np
 
 from nogap._typing import Array, BoolArray, IntArray
 from nogap.rows import Rows
-from nogap.units.activations import ALL, Unit
+from nogap.units.activations import ALL, MaskUnit
 
 SubNetworkPenalty = Literal["weights", "path"]
 
 
-class ThreeLayer(Unit):
+class ThreeLayer(MaskUnit):
     """``relu(relu(x' W1) w2)``, a sub-network of a parallel three-layer network.
 
     Parameters
@@ -69,7 +69,7 @@ class ThreeLayer(Unit):
         """Directions (m, (d + 1) width) of sub-networks W1 (m, d, width), w2 (m, width)."""
         return np.concatenate([W1.reshape(len(W1), W1.shape[1] * self.width), w2], axis=1)
 
-    def split(self, directions: Array) -> tuple[Array, Array]:
+    def weights(self, directions: Array) -> tuple[Array, Array]:
         """The W1 (m, d, width) and w2 (m, width) of directions (m, (d + 1) width)."""
         W1, w2 = np.split(directions, [directions.shape[1] - self.width], axis=1)
         return W1.reshape(len(W1), W1.shape[1] // self.width, self.width), w2
@@ -108,7 +108,7 @@ class ThreeLayer(Unit):
         return Z > 0
 
     def features(self, rows: Rows, U: Array, gate: IntArray, part: slice = ALL) -> Array:
-        _, H = self.layers(rows, *self.split(U.T))
+        _, H = self.layers(rows, *self.weights(U.T))
         return np.maximum(H, 0.0)
 
     def __repr__(self) -> str:
