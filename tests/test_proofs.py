@@ -145,16 +145,16 @@ def test_half_a_term_of_the_spectral_bound_is_found_out(monkeypatch, old, new):
 @pytest.mark.parametrize(
     ("function", "old", "new"),
     [
-        ("_parabolas", "size + bend * apart, sign", "size + bend * apart / 2, sign"),
-        ("_parabolas", "curve = 2 * lack", "curve = lack"),
-        ("_parabolas", "t / most, undecided / most", "t / most, 2 * undecided / most"),
-        ("_parabolas", "np.where(undecided, 0.0, size)", "size"),
+        ("_above", "size + bend * apart, np", "size + bend * apart / 2, np"),
+        ("_above", "curve = 2 * other", "curve = other"),
+        ("_below", "t / most, undecided / most", "t / most, 2 * undecided / most"),
+        ("_below", "np.where(undecided, 0.0, size)", "size"),
         ("_at_corners", "np.maximum(own, 0.0).sum(axis=1)", "np.maximum(own, 0.0).sum(axis=1) / 2"),
         ("_lengths", "(norms - error)[:, None] + tilt", "2 * (norms - error)[:, None] + tilt"),
     ],
 )
 def test_half_a_term_of_the_box_bound_is_found_out(monkeypatch, function, old, new):
-    owner = boxes if function == "_parabolas" else BoxBound
+    owner = boxes if function in ("_above", "_below") else BoxBound
     broken = mutated(getattr(owner, function), old, new, boxes)
     monkeypatch.setattr(owner, function, broken)
     with pytest.raises(AssertionError):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 
@@ -20,15 +21,20 @@ from nogap.oracles.incumbents import Incumbents
 from nogap.oracles.row_space import Side
 from nogap.oracles.settling import Settler
 
-COST = 30  # operations on a pre-activation
+COST = 15  # operations on a pre-activation and a side
 STEADY = 50  # pre-activations that cost as much as what every box needs,
 CORNER = 1 / 8  # and as a term of the form at a corner
-ENTRIES = 30_000  # pre-activations at a time, which a cache holds
-FEWEST, MOST = 16, 512  # boxes at a time
+ENTRIES = 60_000  # pre-activations at a time, which a cache holds
+FEWEST, MOST = 16, 1024  # boxes at a time
 BISECTIONS = 2
+NEIGHBOURS = 64  # boxes that wait together
 NARROW = 1e-14  # half width below which a box is a point
 SMALL = 0.01  # half width
 MOST_BOTH_WAYS = 4  # undecided rows that pull
+
+
+# minus the bound, a number that settles ties, the boxes, and lines undecided on their parents
+_Entry: TypeAlias = tuple[float, int, Boxes, int]
 
 
 class BoxSearch:
@@ -53,34 +59,36 @@ class BoxSearch:
         self.dropped = 0.0  # largest bound among the boxes that were dropped
         self.work = 0.0
         self.seen = 0
-        self.heap: list[tuple[float, int, Boxes]] = []
+        self.waiting: dict[tuple[bytes, bytes, tuple[int, ...]], list[_Entry]] = {}
         for boxes in self.bounds.whole_sphere():
-            self._queue(boxes, np.inf)
+            self._queue(boxes, np.inf, side.weights.size)
 
     @property
     def upper(self) -> float:
         """No direction has a larger correlation, with V or with -V."""
-        rest = -self.heap[0][0] if self.heap else 0.0
+        rest = max((-heap[0][0] for heap in self.waiting.values()), default=0.0)
         return max(self.dropped, rest, *(one.value for one in self.incumbents))
 
     def step(self, threshold: float) -> None:
         """Bound the boxes with the largest known bounds; drop those below the threshold."""
-        if not self.heap:
+        if not self.waiting:
             return
-        known, _, boxes = heapq.heappop(self.heap)
+        boxes, known = self._next()
         found = self.bounds.bound(boxes)
         steady = STEADY + CORNER * self.bounds.features.size
-        self.work += len(boxes) * COST * (found.lines.size + steady)
+        self.work += len(boxes) * len(boxes.sides) * COST * (found.lines.size + steady)
         self._look_at_centres(boxes, found)
-        upper = np.minimum(found.upper, -known)
+        upper = np.minimum(found.upper, known[:, None])
         floor = max(threshold, *(one.value for one in self.incumbents))
         self._settle(boxes, found, upper, floor)
-        largest = upper.max(axis=1)
-        keep = largest > floor
+        each = np.stack([upper[:, :2].max(axis=1), upper[:, 2:].max(axis=1)], axis=1)  # side
+        keep = each > floor
         if boxes.half.max(initial=0.0) < NARROW:  # its bound is as good as it gets
             keep[:] = False
-        self.dropped = max(self.dropped, float(largest[~keep].max(initial=0.0)))
-        self._break_up(boxes.take(keep), largest[keep], found.lines.size)
+        self.dropped = max(self.dropped, float(each[~keep].max(initial=0.0)))
+        for sides in ((0, 1), (0,), (1,)):
+            alike: BoolArray = np.all(keep == [0 in sides, 1 in sides], axis=1)
+            self._break_up(boxes.take(alike, sides), each[alike].max(axis=1), found.lines.size)
 
     def _look_at_centres(self, boxes: Boxes, found: Bounded) -> None:
         for side, incumbents in enumerate(self.incumbents):
@@ -97,7 +105,8 @@ class BoxSearch:
         are taken both ways.
         """
         most = MOST_BOTH_WAYS if boxes.half.max(initial=0.0) < SMALL else 0
-        for side, settler in enumerate(self.settlers):
+        for side in boxes.sides:
+            settler = self.settlers[side]
             open_pulls = found.open & self.pulls[side][found.lines]
             few = open_pulls.sum(axis=1) <= most
             on = []
@@ -117,14 +126,30 @@ class BoxSearch:
         for _ in range(BISECTIONS):
             boxes = boxes.bisected()
         largest = np.repeat(largest, 2**BISECTIONS)
-        count = int(np.clip(ENTRIES // max(n_lines, 1), FEWEST, MOST))
-        for start in range(0, len(boxes), count):
-            part = slice(start, start + count)
-            self._queue(boxes.take(part), float(largest[part].max()))
+        for start in range(0, len(boxes), NEIGHBOURS):
+            part = slice(start, start + NEIGHBOURS)
+            self._queue(boxes.take(part), float(largest[part].max()), n_lines)
 
-    def _queue(self, boxes: Boxes, bound: float) -> None:
+    def _queue(self, boxes: Boxes, bound: float, n_lines: int) -> None:
         self.seen += 1
-        heapq.heappush(self.heap, (-bound, self.seen, boxes))
+        key = (boxes.order.tobytes(), boxes.half.tobytes(), boxes.sides)
+        heapq.heappush(self.waiting.setdefault(key, []), (-bound, self.seen, boxes, n_lines))
+
+    def _next(self) -> tuple[Boxes, Array]:
+        """As many boxes as are bounded at a time, all of one shape, and their known bounds (N,)."""
+        key = min(self.waiting, key=lambda one: self.waiting[one][0][:2])
+        heap = self.waiting[key]
+        count = int(np.clip(ENTRIES // max(heap[0][3], 1), FEWEST, MOST))
+        taken: list[_Entry] = []
+        while heap and count > 0:
+            taken.append(heapq.heappop(heap))
+            count -= len(taken[-1][2])
+        if not heap:
+            del self.waiting[key]
+        first = taken[0][2]
+        centres = np.concatenate([boxes.centres for _, _, boxes, _ in taken])
+        known = np.concatenate([np.full(len(boxes), -bound) for bound, _, boxes, _ in taken])
+        return Boxes(first.order, centres, first.half, first.sides), known
 
 
 def _patterns(found: Bounded, box: np.intp, both: Array, turn: float) -> BoolArray:

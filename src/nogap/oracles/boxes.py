@@ -45,11 +45,14 @@ class Boxes:
         Of the others.
     half : array (r - 1,)
         Half the widths.
+    sides : tuple of int
+        Of which signs of the dual point the correlation is still open: 0 for V, 1 for -V.
     """
 
     order: IntArray
     centres: Array
     half: Array
+    sides: tuple[int, ...] = (0, 1)
 
     def bisected(self) -> Boxes:
         """Every box as two neighbours, halves along the longest edge."""
@@ -59,10 +62,11 @@ class Boxes:
         centres = np.repeat(self.centres, 2, axis=0)
         centres[0::2, k] -= half[k]
         centres[1::2, k] += half[k]
-        return Boxes(self.order, centres, half)
+        return Boxes(self.order, centres, half, self.sides)
 
-    def take(self, index: slice | BoolArray) -> Boxes:
-        return Boxes(self.order, self.centres[index], self.half)
+    def take(self, index: slice | BoolArray, sides: tuple[int, ...] | None = None) -> Boxes:
+        kept = self.sides if sides is None else sides
+        return Boxes(self.order, self.centres[index], self.half, kept)
 
     def directions(self) -> Array:
         """The centres as directions (N, r), in the order of the rows' coordinates."""
@@ -81,6 +85,7 @@ class Bounded:
     Attributes
     ----------
     upper : array (N, 4)
+        Zero for those of a side that is not open.
     centre : array (N, 4)
         Values at the centres.
     lines : int array (k,)
@@ -148,7 +153,7 @@ class BoxBound:
         edges = A[:, 1:] * half
         reach = np.abs(edges).sum(axis=1)
         t = A[:, 0] + s @ A[:, 1:].T
-        above, below, undecided = _parabolas(t, reach, np.einsum("kd,kd->k", edges, edges))
+        spread = np.einsum("kd,kd->k", edges, edges)
 
         u = np.concatenate([np.ones((len(boxes), 1)), s], axis=1)
         lengths, norms = self._lengths(u, order, half)
@@ -156,14 +161,18 @@ class BoxBound:
         error = self.rounding * ((np.abs(u) + widths) @ self.figures[order])
         constant, tilt = u @ slope, slope[1:] * half
         squares = np.concatenate([edges**2, 2 * edges[:, self.first] * edges[:, self.second]], 1)
+        tables = (g, g[:, None] * edges, g[:, None] * squares)
         along, odd = u @ linear, linear[1:] * half
-        upper = np.empty((len(boxes), 4))
-        for side, sign in ((0, 1.0), (1, -1.0)):
+        upper = np.zeros((len(boxes), 4))
+        for side in boxes.sides:
+            sign = (1.0, -1.0)[side]
             # a from above where the line's weight has the side's sign, from below elsewhere
-            one, other = (above, below) if side == 0 else (below, above)
+            up, down = (slice(0, p), slice(p, None))[:: (1, -1)[side]]
+            over = _above(t[:, up], reach[up], spread[up])
+            under = _below(t[:, down], reach[down])
             form = [
-                sign * (one[k][:, :p] @ table[:p] + other[k][:, p:] @ table[p:])
-                for k, table in enumerate((g, g[:, None] * edges, g[:, None] * squares))
+                sign * (one @ table[up] + other @ table[down])
+                for one, other, table in zip(over, under, tables, strict=True)
             ]
             form[0] += sign * constant + error
             form[1] += sign * tilt
@@ -175,7 +184,7 @@ class BoxBound:
         total = np.abs(t) @ g + constant
         signs = np.array([1.0, 1.0, -1.0, -1.0])
         centre = signs * (total[:, None] + TURNS * along[:, None]) / norms[:, None]
-        return Bounded(upper, centre, lines, t > 0, undecided, middle > 0)
+        return Bounded(upper, centre, lines, t > 0, np.abs(t) < reach, middle > 0)
 
     def _lengths(self, u: Array, order: IntArray, half: Array) -> tuple[Array, Array]:
         """Lower bounds of ``||u||`` at the corners (N, 2^(r-1)), of its tangent; and at centres."""
@@ -200,24 +209,25 @@ class BoxBound:
         return values
 
 
-def _parabolas(
-    t: Array, reach: Array, spread: Array
-) -> tuple[tuple[Array, ...], tuple[Array, ...], BoolArray]:
-    """Parabolas above and below |t| on the boxes: value at the centre, slope and curvature.
+def _above(t: Array, reach: Array, spread: Array) -> tuple[Array, Array, Array]:
+    """Parabolas above |t| on the boxes: value at the centre, slope and curvature, (N, k) each.
 
     ``t`` (N, k) are the values at the centres; those in the box differ by at most ``reach`` (k,),
-    by ``spread`` (k,) in the mean of the squares over the corners. Last, where the sign changes.
+    by ``spread`` (k,) in the mean of the squares over the corners.
     """
-    size, sign = np.abs(t), np.sign(t)
+    size = np.abs(t)
     touch = np.sqrt(t * t + spread)
-    lack = reach - size
-    undecided: BoolArray = lack > 0
     # it touches t where t = touch, and -t where -t = touch or at the end of the box
-    lack = np.clip(lack, 0.0, touch)
-    curve = 2 * lack / np.maximum(touch + lack, 1e-300) ** 2
+    other = np.clip(reach - size, 0.0, touch)
+    curve = 2 * other / np.maximum(touch + other, 1e-300) ** 2
     apart = size - touch
     bend = curve * apart
-    above = (size + bend * apart, sign * (1 + 2 * bend), curve)
+    return size + bend * apart, np.sign(t) * (1 + 2 * bend), curve
+
+
+def _below(t: Array, reach: Array) -> tuple[Array, Array, Array]:
+    """Parabolas below |t| on the boxes: value at the centre, slope and curvature, (N, k) each."""
+    size = np.abs(t)
+    undecided = size < reach
     most = np.maximum(np.maximum(size, reach), 1e-300)
-    below = (np.where(undecided, 0.0, size), t / most, undecided / most)
-    return above, below, undecided
+    return np.where(undecided, 0.0, size), t / most, undecided / most

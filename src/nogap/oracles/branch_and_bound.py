@@ -25,6 +25,7 @@ EXACT = 1e-6
 CANCELLING = 100.0
 MOST_BOX_DIMENSIONS = 7
 FEWEST_SIGN_DIMENSIONS = 5
+FEW_DIMENSIONS, HANDICAP = 6, 4.0  # up to where boxes get that many turns for one of the signs
 
 
 class TreeSearch(Protocol):
@@ -126,7 +127,8 @@ class BranchAndBound:
         if self.boxes:
             searches.append(BoxSearch(side, self.space.scale, incumbents))
         if self.signs:
-            searches.append(SignSearches(side, incumbents, self.should_stop))
+            handicap = HANDICAP if self.boxes and self.space.rank <= FEW_DIMENSIONS else 1.0
+            searches.append(SignSearches(side, incumbents, self.should_stop, handicap))
         upper = max(side.trivial_bound(), side.flipped().trivial_bound())
         for _ in range(self.max_steps):
             lead = max(one.value for one in incumbents)

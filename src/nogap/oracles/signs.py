@@ -35,11 +35,18 @@ class SignSearches:
     incumbents : sequence of Incumbents
         For V and for -V.
     should_stop : callable
+    handicap : float
+        By which the work done is multiplied.
     """
 
     def __init__(
-        self, side: Side, incumbents: Sequence[Incumbents], should_stop: Callable[[], bool]
+        self,
+        side: Side,
+        incumbents: Sequence[Incumbents],
+        should_stop: Callable[[], bool],
+        handicap: float,
     ) -> None:
+        self.handicap = handicap
         pairs = zip((side, side.flipped()), incumbents, strict=True)
         self.searches = [SignSearch(*pair, should_stop) for pair in pairs]
 
@@ -50,7 +57,7 @@ class SignSearches:
 
     @property
     def work(self) -> float:
-        return sum(one.work for one in self.searches)
+        return self.handicap * sum(one.work for one in self.searches)
 
     def step(self, threshold: float) -> None:
         max(self.searches, key=lambda one: one.upper).step(threshold)
