@@ -20,8 +20,9 @@ from nogap._typing import Array, IntArray
 from nogap.certificate import Correlation
 from nogap.oracles.base import Candidates, empty, never
 from nogap.oracles.plane_sweep import sweep
+from nogap.oracles.whitening import whitened
 from nogap.patterns import enumerate_patterns, find_gates
-from nogap.patterns._lines import distinct_lines
+from nogap.patterns._lines import TOLERANCE, distinct_lines
 from nogap.problem import EPS
 from nogap.rows import Rows
 
@@ -67,7 +68,8 @@ class SignCellOracle:
         self.should_stop: Callable[[], bool] = never
         self.cut_short = False
         self.X = rows.take(np.arange(rows.n))
-        self.lines = distinct_lines(self.X)
+        white, self.back = whitened(self.X)
+        self.lines = distinct_lines(white) if white.size else distinct_lines(self.X)
         self._orientation = np.where(self.lines.flipped, -1.0, 1.0) * ~self.lines.zero
         work = sign_work(len(self.lines), self.lines.rank, n_outputs)
         if work > max_work:
@@ -83,7 +85,8 @@ class SignCellOracle:
     ) -> tuple[Candidates, Correlation]:
         """The best neurons of up to ``count`` planes, and the largest correlation of all cells.
 
-        An answer that was cut short is the best of the cells it came to, kind "search".
+        An answer that was cut short is the best of the cells it came to, kind "search"; so it is
+        where rows are so nearly parallel that rounding leaves the order of some of them open.
         """
         self.cut_short = False
         if len(self.lines) == 0 or not np.any(V):
@@ -96,13 +99,13 @@ class SignCellOracle:
             largest, gates = self._over_patterns(W, count)
         rounding = 8 * EPS * len(V) * float(np.linalg.norm(V, axis=1).sum())
         found = self._candidates(gates, V, count)
-        if self.cut_short:
+        if self.cut_short or self.lines.tolerance > TOLERANCE:
             return found, Correlation(found.best, "search")
         return found, Correlation(largest + rounding, "exact")
 
     def _candidates(self, gates: Array, V: Array, count: int) -> Candidates:
         """Distinct cells with the correlations that the neurons really have, best first."""
-        U = gates @ self.lines.lift.T
+        U = gates @ self.lines.lift.T @ self.back.T
         U /= np.linalg.norm(U, axis=1, keepdims=True)
         signs = np.sign(self.X @ U.T)
         values = np.linalg.norm(V.T @ signs, axis=0)

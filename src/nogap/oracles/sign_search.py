@@ -18,6 +18,7 @@ from nogap.oracles.base import Candidates, empty, never
 from nogap.oracles.plane_sweep import sweep
 from nogap.oracles.search import SearchOracle
 from nogap.oracles.sign_cells import spread_out, turned
+from nogap.oracles.whitening import whitened
 from nogap.rows import MemoryRows, Rows
 from nogap.units import Tanh
 
@@ -32,7 +33,6 @@ NEWTON_STEPS = 20
 CLASSIFIED_COLUMNS = 300
 SAMPLE_ROWS = 3_000
 MOST_ROWS = 40_000  # that are looked at at all
-RANK_TOLERANCE = 1e-10
 BANDWIDTHS = (0.02, 0.5)  # least and largest share of the rows that a direction looks at
 
 
@@ -65,7 +65,7 @@ class SignSearchOracle:
         X, W = self.rows.take(index), V[index]
         if not np.any(X):
             return empty(self.rows.d), Correlation(0.0, "search")
-        white, back = _whitened(X)
+        white, back = whitened(X)
         near = None if starts is None or not starts.size else starts @ np.linalg.pinv(back).T
         some = self._some(len(white))  # most of the way on a sample, the last moves on all rows
         U = self._climbed(white[some], W[some], near, max(2 * count, SWEPT))
@@ -175,14 +175,6 @@ def logistic_regression(X: Array, v: Array, ridge: float) -> Array:
             break
         u, now = u + step, then
     return u
-
-
-def _whitened(X: Array) -> tuple[Array, Array]:
-    """Coordinates (n, r) of rows in which all directions look alike, and the way back (d, r)."""
-    _, sizes, Vt = np.linalg.svd(X, full_matrices=False)
-    rank = int(np.sum(sizes > RANK_TOLERANCE * sizes[0]))
-    back = Vt[:rank].T / sizes[:rank] * np.sqrt(len(X))
-    return X @ back, back
 
 
 def _levelled(X: Array, U: Array) -> Array:
