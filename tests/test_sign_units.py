@@ -179,6 +179,15 @@ def test_limits_callbacks_and_warm_starts():
     assert np.array_equal(*twice)
 
 
+@pytest.mark.parametrize("moved", [X + 1e5, X * [1e6, 1e-3]])
+def test_offsets_and_units_of_the_columns_do_not_matter(moved):
+    """Cells are then narrow: directions that differ in the sixth digit are different neurons."""
+    solution = train(moved, beta=0.5)
+    assert solution.certificate.kind == "exact"
+    assert solution.certificate.relative_gap <= 1e-7
+    assert solution.objective == pytest.approx(train(beta=0.5).objective, rel=1e-7)
+
+
 def test_objectives_fall_and_proved_bounds_rise():
     history = train(beta=0.3).history
     values, bounds = (
@@ -282,6 +291,19 @@ def test_the_search_finds_the_best_sign_unit_in_the_plane():
         assert correlation.value <= expected * (1 + 1e-12)
         hits += found.best >= expected * (1 - 1e-9)
     assert hits >= 6
+
+
+def test_an_exact_oracle_that_is_cut_short_does_not_call_itself_exact(monkeypatch):
+    monkeypatch.setattr("nogap.oracles.sign_cells.BLOCK", 100)
+    v = np.random.default_rng(8).standard_normal((40, 1))
+    oracle = SignCellOracle(MemoryRows(X, hidden_bias=True))
+    oracle.should_stop = lambda: True
+    found, correlation = oracle.price(v, 3)
+    assert oracle.cut_short
+    assert correlation.kind == "search"
+    assert correlation.value == found.best < 19.07
+    oracle.should_stop = lambda: False
+    assert oracle.price(v, 3)[1].kind == "exact"
 
 
 def test_too_many_cells_are_refused_with_their_number():

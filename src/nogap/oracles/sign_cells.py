@@ -20,8 +20,9 @@ from nogap._typing import Array, IntArray
 from nogap.certificate import Correlation
 from nogap.oracles.base import Candidates, empty, never
 from nogap.oracles.plane_sweep import sweep
+from nogap.oracles.whitening import whitened
 from nogap.patterns import enumerate_patterns, find_gates
-from nogap.patterns._lines import distinct_lines
+from nogap.patterns._lines import TOLERANCE, distinct_lines
 from nogap.problem import EPS
 from nogap.rows import Rows
 
@@ -29,6 +30,7 @@ CHEAP_WORK = 5_000_000  # arcs of all planes that take about a second
 MOST_WORK = 1_000_000_000
 MOST_PATTERNS = 2_000_000  # of rows that are not in general position in four dimensions and more
 KEPT = 20  # cells for each neuron that is asked for
+MOST_SIGNS = 40_000_000  # of the rows in these cells
 APART = 0.05  # share of the rows in which neurons that are found together should differ
 BLOCK = 1_000_000  # arcs at once
 
@@ -61,12 +63,13 @@ class SignCellOracle:
     """
 
     complete = True
-    cut_short = False
 
     def __init__(self, rows: Rows, n_outputs: int = 1, max_work: int = MOST_WORK) -> None:
         self.should_stop: Callable[[], bool] = never
+        self.cut_short = False
         self.X = rows.take(np.arange(rows.n))
-        self.lines = distinct_lines(self.X)
+        white, self.back = whitened(self.X)
+        self.lines = distinct_lines(white) if white.size else distinct_lines(self.X)
         self._orientation = np.where(self.lines.flipped, -1.0, 1.0) * ~self.lines.zero
         work = sign_work(len(self.lines), self.lines.rank, n_outputs)
         if work > max_work:
@@ -80,7 +83,12 @@ class SignCellOracle:
     def price(
         self, V: Array, count: int, starts: Array | None = None
     ) -> tuple[Candidates, Correlation]:
-        """The best neurons of up to ``count`` planes, and the largest correlation of all cells."""
+        """The best neurons of up to ``count`` planes, and the largest correlation of all cells.
+
+        An answer that was cut short is the best of the cells it came to, kind "search"; so it is
+        where rows are so nearly parallel that rounding leaves the order of some of them open.
+        """
+        self.cut_short = False
         if len(self.lines) == 0 or not np.any(V):
             return empty(self.X.shape[1]), Correlation(0.0, "exact")
         W = np.zeros((len(self.lines), V.shape[1]))  # rows on a line change sign together
@@ -90,11 +98,14 @@ class SignCellOracle:
         except _DependentRowsError:
             largest, gates = self._over_patterns(W, count)
         rounding = 8 * EPS * len(V) * float(np.linalg.norm(V, axis=1).sum())
-        return self._candidates(gates, V, count), Correlation(largest + rounding, "exact")
+        found = self._candidates(gates, V, count)
+        if self.cut_short or self.lines.tolerance > TOLERANCE:
+            return found, Correlation(found.best, "search")
+        return found, Correlation(largest + rounding, "exact")
 
     def _candidates(self, gates: Array, V: Array, count: int) -> Candidates:
         """Distinct cells with the correlations that the neurons really have, best first."""
-        U = gates @ self.lines.lift.T
+        U = gates @ self.lines.lift.T @ self.back.T
         U /= np.linalg.norm(U, axis=1, keepdims=True)
         signs = np.sign(self.X @ U.T)
         values = np.linalg.norm(V.T @ signs, axis=0)
@@ -108,17 +119,22 @@ class SignCellOracle:
         N, r = self.lines.normals, self.lines.rank
         if r == 1:
             return float(np.linalg.norm(W)), np.ones((1, 1))
-        values, gates = [], []
-        each = max(4 * count // math.comb(len(N), r - 2), 1)  # arcs of a plane
+        values: list[Array] = []
+        gates: list[Array] = []
+        kept = max(min(KEPT * count, MOST_SIGNS // len(self.X)), count)
+        each = max(min(4 * count, kept) // math.comb(len(N), r - 2), 1)  # arcs of a plane
         for subsets in self._subsets(len(N), r - 2, max(BLOCK // len(N), 1)):
+            if values and self.should_stop():
+                self.cut_short = True
+                break
             found, directions = self._sweep(subsets, W, each)
             values.append(found)
             gates.append(directions)
             if len(values) > 1:  # only the best are worth keeping
-                kept = np.concatenate(values)
-                best = np.argsort(-kept, kind="stable")[: KEPT * count]
-                values, gates = [kept[best]], [np.concatenate(gates)[best]]
-        best = np.argsort(-values[0], kind="stable")[: KEPT * count]
+                so_far = np.concatenate(values)
+                best = np.argsort(-so_far, kind="stable")[:kept]
+                values, gates = [so_far[best]], [np.concatenate(gates)[best]]
+        best = np.argsort(-values[0], kind="stable")[:kept]
         return float(values[0][best[0]]), gates[0][best]
 
     @staticmethod

@@ -18,19 +18,21 @@ from nogap.oracles.base import Candidates, empty, never
 from nogap.oracles.plane_sweep import sweep
 from nogap.oracles.search import SearchOracle
 from nogap.oracles.sign_cells import spread_out, turned
+from nogap.oracles.whitening import whitened
 from nogap.rows import MemoryRows, Rows
 from nogap.units import Tanh
 
 STEEP = 20.0  # largest weight on a column of size 1
 ASCENT_STEPS = 30
 SWEEPS = 40
+LAST_SWEEPS = 5  # on all rows, after those on a sample
 SWEPT = 10  # candidates at least
 GUIDED = 0.7  # share of the planes that a gradient spans
 RIDGES = (1e-4, 1e-2, 1.0)  # of logistic regressions, for weights of at most 1
 NEWTON_STEPS = 20
 CLASSIFIED_COLUMNS = 300
-SAMPLE_ROWS = 20_000
-RANK_TOLERANCE = 1e-10
+SAMPLE_ROWS = 3_000
+MOST_ROWS = 40_000  # that are looked at at all
 BANDWIDTHS = (0.02, 0.5)  # least and largest share of the rows that a direction looks at
 
 
@@ -63,11 +65,16 @@ class SignSearchOracle:
         X, W = self.rows.take(index), V[index]
         if not np.any(X):
             return empty(self.rows.d), Correlation(0.0, "search")
-        white, back = _whitened(X)
+        white, back = whitened(X)
         near = None if starts is None or not starts.size else starts @ np.linalg.pinv(back).T
-        U = self._climbed(white, W, near, max(2 * count, SWEPT))
-        U = np.concatenate([self._classified(white, W), U])
-        U = self._swept(white, W, U) @ back.T
+        some = self._some(len(white))  # most of the way on a sample, the last moves on all rows
+        U = self._climbed(white[some], W[some], near, max(2 * count, SWEPT))
+        U = np.concatenate([self._classified(white[some], W[some]), U])
+        U = self._swept(white[some], W[some], U, self.n_sweeps)
+        if len(some) < len(white):
+            best = np.argsort(-np.linalg.norm(np.sign(U @ white.T) @ W, axis=1), kind="stable")
+            U = self._swept(white, W, _levelled(white, U[best[:SWEPT]]), LAST_SWEEPS)
+        U = U @ back.T
         self.cut_short = self.should_stop()
         if starts is not None and starts.size:
             U = np.concatenate([U, starts])
@@ -80,9 +87,14 @@ class SignSearchOracle:
     def _sample(self, V: Array) -> IntArray:
         """All rows that count, or some of them where there are very many."""
         index = np.flatnonzero(np.any(V != 0, axis=1))
-        if index.size <= 2 * SAMPLE_ROWS:
+        if index.size <= MOST_ROWS:
             return index
-        return np.sort(self.rng.choice(index, size=SAMPLE_ROWS, replace=False))
+        return np.sort(self.rng.choice(index, size=MOST_ROWS, replace=False))
+
+    def _some(self, n: int) -> IntArray:
+        if n <= 2 * SAMPLE_ROWS:
+            return np.arange(n)
+        return np.sort(self.rng.choice(n, size=SAMPLE_ROWS, replace=False))
 
     def _climbed(self, X: Array, V: Array, starts: Array | None, count: int) -> Array:
         """Directions (k, d) that an ascent on steep tanh units ends at."""
@@ -101,10 +113,10 @@ class SignSearchOracle:
         found = [logistic_regression(X, *pair) for pair in zip(v.T, ridges, strict=True)]
         return _levelled(X, np.array(found))
 
-    def _swept(self, X: Array, V: Array, U: Array) -> Array:
+    def _swept(self, X: Array, V: Array, U: Array, n_sweeps: int) -> Array:
         """Better directions, by exact maxima in planes through them."""
         k = len(U)
-        for _ in range(self.n_sweeps):
+        for _ in range(n_sweeps):
             if self.should_stop() or k == 0:
                 break
             A = U @ X.T
@@ -163,14 +175,6 @@ def logistic_regression(X: Array, v: Array, ridge: float) -> Array:
             break
         u, now = u + step, then
     return u
-
-
-def _whitened(X: Array) -> tuple[Array, Array]:
-    """Coordinates (n, r) of rows in which all directions look alike, and the way back (d, r)."""
-    _, sizes, Vt = np.linalg.svd(X, full_matrices=False)
-    rank = int(np.sum(sizes > RANK_TOLERANCE * sizes[0]))
-    back = Vt[:rank].T / sizes[:rank] * np.sqrt(len(X))
-    return X @ back, back
 
 
 def _levelled(X: Array, U: Array) -> Array:

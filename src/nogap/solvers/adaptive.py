@@ -323,7 +323,9 @@ class ColumnGeneration:
         old = self.neurons
         apart = np.sum((old.directions - new.directions[k]) ** 2, axis=1)
         apart += np.sum((old.outputs - new.outputs[k]) ** 2, axis=1)
-        return bool(np.any((old.gate == new.gate[k]) & (apart <= SAME_DIRECTION)))
+        # cells of sign units may be narrow; their master finds equal columns by itself
+        nearest = SAME_DIRECTION if self.unit.homogeneous else 0.0
+        return bool(np.any((old.gate == new.gate[k]) & (apart <= nearest)))
 
     def _final_certificate(self) -> Certificate:
         """The last claim, or an earlier one that is stronger, about the best network."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nogap._typing import Array
+from nogap._typing import Array, BoolArray
 from nogap.losses import Loss, Squared
 from nogap.problem import Problem
 from nogap.solvers.features import Features
@@ -70,7 +70,11 @@ def refit_sizes(
             if damping > MOST_DAMPING:
                 return _finished(problem, neurons, t, F)
         if decrease <= 0:
-            if decrease >= -ROUNDING * abs(value):  # the last step still mends the dual point
+            # a step too small to be seen in the value may still mend the dual point
+            trial = atoms.moments(problem.dual_point(F_trial)) - price
+            if decrease >= -ROUNDING * abs(value) and (
+                _violation(trial, t + step, free) < _violation(slope, t, free)
+            ):
                 t, F = t + step, F_trial
             break
         t, F, value = t + step, F_trial, value - decrease
@@ -78,6 +82,11 @@ def refit_sizes(
         if decrease <= 1e-14 * abs(value) or isinstance(problem.loss, Squared):
             break
     return _finished(problem, neurons, t, F)
+
+
+def _violation(slope: Array, t: Array, free: BoolArray) -> float:
+    """How far a point is from optimal: the slope where it may move, a rise where t is zero."""
+    return float(np.where((t > 0) | free, np.abs(slope), np.maximum(slope, 0.0)).max(initial=0.0))
 
 
 def _finished(problem: Problem, neurons: Neurons, t: Array, F: Array) -> tuple[Neurons, Array]:
