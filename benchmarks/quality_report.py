@@ -48,7 +48,8 @@ def write_report(folder: Path) -> None:
             + " | ".join(cells)
             + f" | {size:.0f} |"
         )
-    lines += ["", *summary(models, scores, ranks, seconds)]
+    sizes = [neurons([r for found in sets for r in found[1][k]]) for k in range(len(models))]
+    lines += ["", *summary(models, scores, ranks, seconds, sizes)]
     (folder / "quality.md").write_text("\n".join(lines) + "\n")
     draw(folder / "quality.png", models, scores, ranks)
     print("\n".join(lines))
@@ -58,10 +59,19 @@ def column(records: list, name: tuple, model: str) -> list:
     return [r for r in records if (r["task"], r["set"]) == name and r["model"] == model]
 
 
-def summary(models: list, scores: np.ndarray, ranks: np.ndarray, seconds: np.ndarray) -> list[str]:
+def neurons(records: list) -> str:
+    """Median number of hidden neurons, of models that have some."""
+    found = [r["neurons"] for r in records if r["neurons"] is not None]
+    return f"{np.median(found):.0f}" if found else ""
+
+
+def summary(
+    models: list, scores: np.ndarray, ranks: np.ndarray, seconds: np.ndarray, sizes: list[str]
+) -> list[str]:
+    """A line a model: medians of neurons and seconds; nogap's wins, ties and losses against it."""
     lines = [
-        "| model | mean rank | mean score | median CPU s | wins / ties / losses | Wilcoxon p |",
-        "|---|---|---|---|---|---|",
+        "| model | mean rank | mean score | neurons | CPU s | wins / ties / losses | Wilcoxon p |",
+        "|---|---|---|---|---|---|---|",
     ]
     ours = scores[:, models.index(OURS)] if OURS in models else scores[:, 0]
     for k in np.argsort(ranks.mean(axis=0)):
@@ -72,7 +82,7 @@ def summary(models: list, scores: np.ndarray, ranks: np.ndarray, seconds: np.nda
             against = f"{wins} / {len(ours) - wins - losses} / {losses}"
             p = f"{wilcoxon(difference).pvalue:.3f}" if np.any(difference) else "1"
         lines.append(
-            f"| {models[k]} | {ranks[:, k].mean():.2f} | {scores[:, k].mean():.4f} | "
+            f"| {models[k]} | {ranks[:, k].mean():.2f} | {scores[:, k].mean():.4f} | {sizes[k]} | "
             f"{np.median(seconds[:, k]):.1f} | {against} | {p} |"
         )
     return lines
@@ -98,7 +108,7 @@ def draw(path: Path, models: list, scores: np.ndarray, ranks: np.ndarray) -> Non
         right.plot(difference, height + spread, "o", color="#2256c7", markersize=4, alpha=0.7)
     right.axvline(0, color="black", linewidth=1)
     right.set_yticks(range(len(rivals)), [models[k] for k in rivals])
-    right.set(xlabel="score of nogap minus the rival's, one dot a set (clipped at 0.3)")
+    right.set(xlabel="nogap minus rival, a dot a set (clipped at 0.3)")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)

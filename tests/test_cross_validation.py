@@ -26,6 +26,7 @@ from nogap.estimators import (
     ReLURegressorCV,
 )
 from nogap.estimators._folds import folds
+from nogap.estimators._selection import _learnt_out, sufficient_gap
 from nogap.solution import Status
 
 # These fit dozens of times.  All of scikit-learn's checks: NOGAP_ALL_CHECKS=1 pytest <this file>.
@@ -354,3 +355,29 @@ def test_features_choose_the_task_by_the_target(regression, classes):
     assert features.transform(sp.csr_array(X)).shape == (60, features.estimator_.n_neurons_)
     with pytest.raises(TypeError, match="one of nogap's, such as ReLUClassifierCV"):
         ReLUFeatures(StandardScaler()).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("losses", "ends"),
+    [
+        ([1.0, 0.05, 0.04, 0.03], False),  # the first stage has nothing before it but the start
+        ([1.0, 0.05, 0.0499, 0.0498, 0.0497], True),
+        ([1.0, 0.05, 0.0499, 0.0498, 0.04], False),
+        ([1.0, 0.5, 0.4999, 0.4998, 0.4997], False),  # much is left to learn
+    ],
+)
+def test_the_path_ends_where_little_is_left_to_learn(losses, ends):
+    assert _learnt_out(np.array(losses)[:, None]) == ends
+
+
+def test_the_gap_that_ends_the_last_training():
+    assert sufficient_gap(1e-2, 3.0, 100.0) == pytest.approx(1e-4 * 300)
+    assert sufficient_gap(1e-5, 3.0, 100.0) == pytest.approx(1e-6 * 300)
+    assert sufficient_gap(1e-2, 0.0, 100.0) is None
+
+
+def test_targets_without_noise_are_followed_to_small_alphas():
+    X = np.linspace(-2, 2, 40)[:, None]
+    model = ReLURegressorCV(cv=3).fit(X, np.abs(X[:, 0]) - np.maximum(X[:, 0] - 1, 0))
+    assert model.alpha_ < 1e-3 * model.alphas_[0]
+    assert model.score(X, np.abs(X[:, 0]) - np.maximum(X[:, 0] - 1, 0)) > 0.999

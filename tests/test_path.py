@@ -117,3 +117,23 @@ def test_a_gap_measured_by_the_empty_network_ends_small_penalties_early():
     resumed = path(X, y, [coarse[-1].certificate.beta], tol=1e-2, null_tol=1e-2, random_state=0,
                    hidden_bias=True, fit_intercept=True, warm_start=coarse[-2])  # fmt: skip
     assert resumed[0].certificate.gap <= 1e-2 * null * (1 + 1e-9)
+
+
+def test_rough_training_finds_nearly_the_same_networks(data):
+    X, y = data
+    options = {"beta": 0.02 * float(nogap.beta_max(X, y)), "random_state": 0}
+    fine, rough = train(X, y, tol=1e-4, **options), train(X, y, tol=1e-2, prove=False, **options)
+    assert fine.certificate.lower_bound <= rough.objective <= 1.02 * fine.objective
+    assert rough.certificate.kind == "search"
+
+
+def test_a_gap_may_be_given_in_units_of_the_objective():
+    g = np.random.default_rng(3)
+    X, y = g.standard_normal((40, 12)), g.standard_normal(40)
+    options = {"beta": 0.02 * float(nogap.beta_max(X, y)), "random_state": 0}
+    solution = train(X, y, tol=1e-6, gap_tol=1.0, **options)
+    assert solution.status.converged
+    assert solution.certificate.relative_gap > 1e-6
+    assert solution.certificate.gap <= 1.0
+    with pytest.raises(ValueError, match="gap_tol"):
+        train(X, y, gap_tol=-1.0, **options)
