@@ -585,7 +585,7 @@ def sequential(biased, dtype=torch.float32, d=2, m=5, C=1):
 def test_torch_modules(small, biased, dtype):
     X, y = small
     module = sequential(biased, dtype)
-    found = certify(module, X, y, beta=0.3, max_time=0.1)
+    found = certify(module, X, y, beta=0.3, max_time=2.0)
     assert found.kind == "exact"
     with torch.no_grad():
         outputs = module(torch.tensor(X, dtype=dtype)).double().numpy()[:, 0]
