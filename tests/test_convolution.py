@@ -410,3 +410,27 @@ def test_images_that_hold_nan_or_do_not_fit_the_network():
     X[3, 2, 1] = np.nan
     with pytest.raises(ValueError, match="nan in row 3"):
         train(X, y, beta=1.0, unit=Convolution(2))
+
+
+@pytest.mark.parametrize(
+    "options", [{"pooling": "sum"}, {"pooling": "average"}, {"pooling": None, "tied": False}]
+)
+def test_branch_and_bound_proves_what_enumeration_proves(options):
+    rng = np.random.default_rng(3)
+    X, y = rng.standard_normal((8, 5)), rng.standard_normal(8)
+    unit = Convolution(2, **options)
+    network = train(X, y, beta=0.2, unit=unit, random_state=0).network
+    exact = certify(network, X, y, beta=0.2, method="exact")
+    bound = certify(network, X, y, beta=0.2, method="bound", tol=1e-3, max_time=20)
+    assert bound.proved
+    assert bound.lower_bound <= exact.objective * (1 + 1e-9)
+    assert bound.relative_gap <= 2e-3
+
+
+def test_no_bound_of_convolutions_that_are_no_sums_of_relus():
+    rng = np.random.default_rng(3)
+    X, y = rng.standard_normal((8, 5)), rng.standard_normal(8)
+    for options in ({"pooling": "max"}, {"pooling": None}, {"activation": "linear"}):
+        network = train(X, y, beta=0.5, unit=Convolution(2, **options), random_state=0).network
+        with pytest.raises(ValueError, match="branch and bound serves ReLU convolutions"):
+            certify(network, X, y, beta=0.5, method="bound")

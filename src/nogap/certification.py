@@ -257,7 +257,7 @@ def _certify_network(
         best, value = verdict.neurons, verdict.value
         answer = _answer(verdict, method, first.objective)
     else:
-        prover = Prover(problem, neurons, tol, max_time, rng)
+        prover = Prover(problem, neurons, tol, max_time, rng, unit)
         verdict = prover.run(points, first)
         best, value = verdict.neurons, verdict.value
         answer = _answer(verdict, method, first.objective)
@@ -269,13 +269,15 @@ def _certify_network(
 
 
 def _provable(problem: Problem, unit: Unit, method: Method) -> bool:
-    if isinstance(unit, Convolution | Sign | ThreeLayer):
+    if isinstance(unit, Sign | ThreeLayer):
         if method == "bound":
             raise ValueError(
-                "branch and bound serves two-layer dense ReLU networks; use method='exact' or "
-                "'search' for convolutions, sign units and three-layer networks"
+                "branch and bound serves two-layer ReLU networks; use method='exact' or 'search' "
+                "for sign units and three-layer networks"
             )
         return False
+    if isinstance(unit, Convolution):
+        return method == "bound"
     if isinstance(unit, Tanh):
         return method == "bound" or tanh.is_cheap(problem)
     return method == "bound" or problem.rows.n * problem.rows.d <= MOST_ENTRIES

@@ -1,4 +1,4 @@
-"""Exact oracles of convolutions with one output, from those of dense layers."""
+"""Oracles of convolutions that settle or bound, from those of dense layers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from nogap._typing import Array
 from nogap.certificate import Correlation
 from nogap.oracles.base import Candidates, Oracle, distinct, never
+from nogap.oracles.outputs import OutputBound
 from nogap.units import Convolution
 
 
@@ -22,9 +23,15 @@ class StackedOracle:
     unit : Convolution
     n_patches : int
         Of all samples together.
+
+    Attributes
+    ----------
+    enough : float
+        A bound that is no larger satisfies whoever asks.
     """
 
     cut_short = False
+    enough = 0.0
 
     def __init__(self, inner: Oracle, unit: Convolution, n_patches: int) -> None:
         self.inner, self.unit, self.n_patches = inner, unit, n_patches
@@ -35,7 +42,7 @@ class StackedOracle:
         self, V: Array, count: int, starts: Array | None = None
     ) -> tuple[Candidates, Correlation]:
         """What the dense layer's oracle says."""
-        self.inner.should_stop = self.should_stop
+        _hand_on(self, self.inner)
         return self.inner.price(self.unit.spread(V, self.n_patches), count, starts)
 
 
@@ -47,9 +54,15 @@ class UntiedOracle:
     inner : sequence of Oracle
         Of a dense layer on the figures that position k sees.
     unit : Convolution
+
+    Attributes
+    ----------
+    enough : float
+        A bound that is no larger satisfies whoever asks.
     """
 
     cut_short = False
+    enough = 0.0
 
     def __init__(self, inner: Sequence[Oracle], unit: Convolution) -> None:
         self.inner, self.unit = list(inner), unit
@@ -62,7 +75,7 @@ class UntiedOracle:
         """The best of every position, and the largest correlation."""
         parts, correlations = [], []
         for k, (oracle, support) in enumerate(zip(self.inner, self.unit.supports, strict=True)):
-            oracle.should_stop = self.should_stop
+            _hand_on(self, oracle)
             found, correlation = oracle.price(V, count)
             directions = np.zeros((found.values.size, support.size))
             directions[:, support] = found.directions
@@ -79,3 +92,10 @@ class UntiedOracle:
         )
         largest = max(correlation.value for correlation in correlations)
         return distinct(together, count), Correlation(largest, weakest)  # type: ignore[arg-type]
+
+
+def _hand_on(outer: StackedOracle | UntiedOracle, inner: Oracle) -> None:
+    """What the one is told, the other has to know."""
+    inner.should_stop = outer.should_stop
+    if isinstance(inner, OutputBound):
+        inner.enough = outer.enough

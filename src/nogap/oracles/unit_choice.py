@@ -7,6 +7,7 @@ import numpy as np
 from nogap.oracles.base import Oracle
 from nogap.oracles.choice import exact_is_cheap, exact_oracle
 from nogap.oracles.faces import CHEAP_WORK, FaceOracle, face_count
+from nogap.oracles.outputs import OutputBound
 from nogap.oracles.positions import StackedOracle, UntiedOracle
 from nogap.oracles.search import SearchOracle
 from nogap.oracles.sign_cells import CHEAP_WORK as CHEAP_SIGN_WORK
@@ -56,21 +57,62 @@ def exact_oracle_of(rows: Rows, unit: Unit, n_outputs: int, precision: float = 1
         return SingularOracle(rows, unit)
     if not isinstance(unit, Convolution):
         return exact_oracle(rows, precision) if n_outputs == 1 else FaceOracle(rows, unit)
+    if not unit.tied:
+        return UntiedOracle(
+            [
+                exact_oracle_of(part, ReLU(), n_outputs, precision)
+                for part in _positions(rows, unit)
+            ],
+            unit,
+        )
+    if _stacks(unit) and n_outputs == 1:
+        return StackedOracle(exact_oracle(_stacked(rows), precision), unit, height(rows))
+    _check_size(rows)
+    return FaceOracle(rows, unit)
+
+
+def bound_oracle_of(
+    rows: Rows, unit: Unit, precision: float
+) -> OutputBound | StackedOracle | UntiedOracle:
+    """The oracle that bounds q(V) from above, of a ReLU unit or a convolution.
+
+    Raises
+    ------
+    ValueError
+        A convolution whose features are no sums of ReLUs, or too many patches.
+    """
+    if not isinstance(unit, Convolution):
+        return OutputBound(rows, precision)
+    if unit.activation == "relu" and not unit.tied:
+        bounds = [OutputBound(part, precision) for part in _positions(rows, unit)]
+        return UntiedOracle(bounds, unit)
+    if unit.activation == "relu" and _stacks(unit):
+        return StackedOracle(OutputBound(_stacked(rows), precision), unit, height(rows))
+    raise ValueError(
+        "branch and bound serves ReLU convolutions with sum or average pooling or with untied "
+        "filters; use method='exact' or 'search' for others"
+    )
+
+
+def _stacked(rows: Rows) -> MemoryRows:
+    """All patches as rows."""
+    _check_size(rows)
+    return MemoryRows(rows.take(np.arange(rows.n)))
+
+
+def _positions(rows: Rows, unit: Convolution) -> list[MemoryRows]:
+    """The figures that each position sees, as rows."""
+    _check_size(rows)
+    X = rows.take(np.arange(rows.n))
+    return [MemoryRows(X[:, support]) for support in unit.supports]
+
+
+def _check_size(rows: Rows) -> None:
     if height(rows) * rows.d > LARGEST_LIST:
         raise ValueError(
             f"{height(rows):,} patches of {rows.d} figures are too many to list their patterns; "
             "use patterns='adaptive'"
         )
-    if not unit.tied:
-        X = rows.take(np.arange(rows.n))
-        parts = [MemoryRows(X[:, support]) for support in unit.supports]
-        return UntiedOracle(
-            [exact_oracle_of(part, ReLU(), n_outputs, precision) for part in parts], unit
-        )
-    if _stacks(unit, n_outputs):
-        stacked = MemoryRows(rows.take(np.arange(rows.n)))
-        return StackedOracle(exact_oracle(stacked, precision), unit, height(rows))
-    return FaceOracle(rows, unit)
 
 
 def exact_is_cheap_for(rows: Rows, unit: Unit, n_outputs: int) -> bool:
@@ -91,7 +133,7 @@ def exact_is_cheap_for(rows: Rows, unit: Unit, n_outputs: int) -> bool:
         if n_outputs > 1:
             return _few_faces(rows.n, rank, K * rows.n)
         return exact_is_cheap(_Shape(K * rows.n, rank), 1)
-    if _stacks(unit, n_outputs):
+    if _stacks(unit) and n_outputs == 1:
         return exact_is_cheap(_Shape(n_rows, rank), 1)
     pairs = rows.n_positions * (rows.n_positions - 1) // 2 if unit.pooling == "max" else 0
     return _few_faces(n_rows + rows.n * pairs, rank, n_rows)
@@ -101,9 +143,9 @@ def _few_faces(n_lines: int, rank: int, n_rows: int) -> bool:
     return rank <= 3 and face_count(n_lines, rank) * n_rows <= CHEAP_WORK
 
 
-def _stacks(unit: Convolution, n_outputs: int) -> bool:
-    """Whether the correlation is that of a dense layer with one output on all patches."""
-    return n_outputs == 1 and unit.pooling in ("sum", "average")
+def _stacks(unit: Convolution) -> bool:
+    """Whether the correlation is that of a dense layer on all patches."""
+    return unit.pooling in ("sum", "average")
 
 
 class _Shape(MemoryRows):

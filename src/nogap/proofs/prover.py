@@ -19,13 +19,14 @@ from nogap._interrupt import InterruptRequest
 from nogap._typing import Array
 from nogap.certificate import Certificate, Correlation, about, better, certificate_from_dual
 from nogap.oracles.branch_and_bound import MOST_BOX_DIMENSIONS
-from nogap.oracles.outputs import OutputBound
+from nogap.oracles.unit_choice import bound_oracle_of
 from nogap.plans import adaptive_plan
 from nogap.problem import Problem
 from nogap.proofs.relaxed_dual import RelaxedDual
+from nogap.rows import height
 from nogap.solvers.adaptive import Limits
 from nogap.solvers.neurons import Neurons, objective
-from nogap.units import ReLU
+from nogap.units import ReLU, Unit
 
 FIRST_ROUND = 0.25  # seconds
 TRAINED = 0.2  # of the tolerance: estimated gap at which training on has done its part
@@ -69,6 +70,8 @@ class Prover:
     max_time : float
         Seconds.
     rng : Generator
+    unit : Unit, optional
+        ReLU by default; a convolution that has a bound.
     """
 
     def __init__(
@@ -78,14 +81,19 @@ class Prover:
         tol: float,
         max_time: float,
         rng: np.random.Generator,
+        unit: Unit | None = None,
     ) -> None:
+        self.unit = ReLU() if unit is None else unit
         self.problem, self.tol, self.rng = problem, tol, rng
         self.begin, self.max_time = time.perf_counter(), max_time
         self.interrupt = InterruptRequest()
         self.neurons = start
-        self.value = objective(problem, ReLU(), start)
-        self.oracle = OutputBound(problem.rows, 0.5 * tol)
-        self.small = min(problem.rows.n, problem.rows.d) <= MOST_BOX_DIMENSIONS
+        self.value = objective(problem, self.unit, start)
+        self.oracle = bound_oracle_of(problem.rows, self.unit, 0.5 * tol)
+        # the relaxation is that of one output of dense ReLU units
+        self.relaxes = problem.n_outputs == 1 and isinstance(self.unit, ReLU)
+        rank = min(height(problem.rows), problem.rows.d)
+        self.small = rank <= MOST_BOX_DIMENSIONS or not self.relaxes
         self.relaxed: RelaxedDual | None = None
         self.near = 0.0
         self.proof: Certificate | None = None
@@ -123,11 +131,11 @@ class Prover:
             if not trained:
                 V = self._train(min(length, 0.5 * self.left))
                 trained = self._estimated_gap() <= TRAINED * self.tol
-            relaxes = length >= min(LONG, SHARE * self.max_time)
-            if relaxes and not self._over() and self.problem.n_outputs == 1:
+            long = length >= min(LONG, SHARE * self.max_time)
+            if long and not self._over() and self.relaxes:
                 self._prove_between(V, length)
             if not self._over() and (self.relaxed is None or self.small or self.near >= NEAR):
-                whole = trained and relaxes and (self.small or self.problem.n_outputs > 1)
+                whole = trained and long and self.small
                 self._prove(V, self.left if whole else min(length, self.left))
             length *= 2
 
@@ -168,9 +176,9 @@ class Prover:
     def _train(self, seconds: float) -> Array:
         """Train on from the best network; the dual point there."""
         limits = Limits(tol=TRAINED * self.tol, max_time=seconds)
-        plan = adaptive_plan(self.problem, ReLU(), limits, self.rng, exact=False)
+        plan = adaptive_plan(self.problem, self.unit, limits, self.rng, exact=False)
         outcome = plan.run_on(self.problem, [lambda _: self.interrupt.pending]).run(self.neurons)
-        value = objective(self.problem, ReLU(), outcome.neurons)
+        value = objective(self.problem, self.unit, outcome.neurons)
         if value <= self.value:
             self.neurons, self.value = outcome.neurons, value
         self.estimate = outcome.certificate
