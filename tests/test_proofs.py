@@ -145,10 +145,10 @@ def test_half_a_term_of_the_spectral_bound_is_found_out(monkeypatch, old, new):
 @pytest.mark.parametrize(
     ("function", "old", "new"),
     [
-        ("_above", "size + bend * apart, np", "size + bend * apart / 2, np"),
-        ("_above", "curve = 2 * other", "curve = other"),
-        ("_below", "t / most, undecided / most", "t / most, 2 * undecided / most"),
-        ("_below", "np.where(undecided, 0.0, size)", "size"),
+        ("_above", "slope, apart, out=apart", "slope, apart / 2, out=apart"),
+        ("_above", "curve *= 2.0", "curve *= 1.0"),
+        ("_below", "np.divide(undecided, curve, out=curve)", "curve[:] = 2 * undecided / curve"),
+        ("_below", "np.copyto(value, 0.0, where=undecided)", "pass"),
         ("_at_corners", "np.maximum(own, 0.0).sum(axis=1)", "np.maximum(own, 0.0).sum(axis=1) / 2"),
         ("_lengths", "(norms - error)[:, None] + tilt", "2 * (norms - error)[:, None] + tilt"),
     ],

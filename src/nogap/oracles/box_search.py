@@ -24,10 +24,9 @@ from nogap.oracles.settling import Settler
 COST = 15  # operations on a pre-activation and a side
 STEADY = 50  # pre-activations that cost as much as what every box needs,
 CORNER = 1 / 8  # and as a term of the form at a corner
-ENTRIES = 60_000  # pre-activations at a time, which a cache holds
+ENTRIES = 30_000  # pre-activations at a time, of which a cache holds several arrays
 FEWEST, MOST = 16, 1024  # boxes at a time
 BISECTIONS = 2
-NEIGHBOURS = 64  # boxes that wait together
 NARROW = 1e-14  # half width below which a box is a point
 SMALL = 0.01  # half width
 MOST_BOTH_WAYS = 4  # undecided rows that pull
@@ -126,8 +125,9 @@ class BoxSearch:
         for _ in range(BISECTIONS):
             boxes = boxes.bisected()
         largest = np.repeat(largest, 2**BISECTIONS)
-        for start in range(0, len(boxes), NEIGHBOURS):
-            part = slice(start, start + NEIGHBOURS)
+        count = _batch(n_lines)
+        for start in range(0, len(boxes), count):
+            part = slice(start, start + count)
             self._queue(boxes.take(part), float(largest[part].max()), n_lines)
 
     def _queue(self, boxes: Boxes, bound: float, n_lines: int) -> None:
@@ -139,9 +139,9 @@ class BoxSearch:
         """As many boxes as are bounded at a time, all of one shape, and their known bounds (N,)."""
         key = min(self.waiting, key=lambda one: self.waiting[one][0][:2])
         heap = self.waiting[key]
-        count = int(np.clip(ENTRIES // max(heap[0][3], 1), FEWEST, MOST))
-        taken: list[_Entry] = []
-        while heap and count > 0:
+        taken = [heapq.heappop(heap)]
+        count = _batch(taken[0][3]) - len(taken[0][2])
+        while heap and len(heap[0][2]) <= count:
             taken.append(heapq.heappop(heap))
             count -= len(taken[-1][2])
         if not heap:
@@ -150,6 +150,11 @@ class BoxSearch:
         centres = np.concatenate([boxes.centres for _, _, boxes, _ in taken])
         known = np.concatenate([np.full(len(boxes), -bound) for bound, _, boxes, _ in taken])
         return Boxes(first.order, centres, first.half, first.sides), known
+
+
+def _batch(n_lines: int) -> int:
+    """How many boxes are bounded at a time, where that many lines are undecided."""
+    return int(np.clip(ENTRIES // max(n_lines, 1), FEWEST, MOST))
 
 
 def _patterns(found: Bounded, box: np.intp, both: Array, turn: float) -> BoolArray:

@@ -130,6 +130,7 @@ class BoxBound:
         self.features = np.concatenate([ones, self.corners, mixed], axis=1).T.copy()
         self.figures = np.abs(self.halves) @ np.abs(self.white) + np.abs(self.linear)
         self.rounding = 8 * EPS * (side.weights.size + r)
+        self.work = _Workspace()
 
     def whole_sphere(self) -> list[Boxes]:
         """Boxes that hold every direction or its opposite."""
@@ -152,7 +153,9 @@ class BoxBound:
         A, g = X[lines], self.halves[lines]
         edges = A[:, 1:] * half
         reach = np.abs(edges).sum(axis=1)
-        t = A[:, 0] + s @ A[:, 1:].T
+        work = self.work
+        t = np.matmul(s, A[:, 1:].T, out=work("t", (len(boxes), lines.size)))
+        t += A[:, 0]
         spread = np.einsum("kd,kd->k", edges, edges)
 
         u = np.concatenate([np.ones((len(boxes), 1)), s], axis=1)
@@ -168,8 +171,8 @@ class BoxBound:
             sign = (1.0, -1.0)[side]
             # a from above where the line's weight has the side's sign, from below elsewhere
             up, down = (slice(0, p), slice(p, None))[:: (1, -1)[side]]
-            over = _above(t[:, up], reach[up], spread[up])
-            under = _below(t[:, down], reach[down])
+            over = _above(t[:, up], reach[up], spread[up], work)
+            under = _below(t[:, down], reach[down], work)
             form = [
                 sign * (one @ table[up] + other @ table[down])
                 for one, other, table in zip(over, under, tables, strict=True)
@@ -179,12 +182,14 @@ class BoxBound:
             for k in np.flatnonzero(side == SIDES):
                 turn = sign * TURNS[k]
                 values = self._at_corners(form[0] + turn * along, form[1] + turn * odd, form[2])
-                upper[:, k] = np.maximum(values / lengths, 0.0).max(axis=1)
+                values /= lengths
+                upper[:, k] = np.maximum(values.max(axis=1), 0.0)
         upper[(lengths == TOO_SHORT).any(axis=1)] = np.inf
-        total = np.abs(t) @ g + constant
+        size = np.abs(t, out=work("size", t.shape))
+        total = size @ g + constant
         signs = np.array([1.0, 1.0, -1.0, -1.0])
         centre = signs * (total[:, None] + TURNS * along[:, None]) / norms[:, None]
-        return Bounded(upper, centre, lines, t > 0, np.abs(t) < reach, middle > 0)
+        return Bounded(upper, centre, lines, t > 0, size < reach, middle > 0)
 
     def _lengths(self, u: Array, order: IntArray, half: Array) -> tuple[Array, Array]:
         """Lower bounds of ``||u||`` at the corners (N, 2^(r-1)), of its tangent; and at centres."""
@@ -209,25 +214,55 @@ class BoxBound:
         return values
 
 
-def _above(t: Array, reach: Array, spread: Array) -> tuple[Array, Array, Array]:
+class _Workspace:
+    """Arrays that are used again: fresh ones of this size cost more than what is done with them."""
+
+    def __init__(self) -> None:
+        self.flat: dict[str, Array] = {}
+
+    def __call__(self, name: str, shape: tuple[int, int]) -> Array:
+        size = shape[0] * shape[1]
+        if name not in self.flat or self.flat[name].size < size:
+            self.flat[name] = np.empty(max(size, 1))
+        return self.flat[name][:size].reshape(shape)
+
+
+def _above(t: Array, reach: Array, spread: Array, work: _Workspace) -> tuple[Array, Array, Array]:
     """Parabolas above |t| on the boxes: value at the centre, slope and curvature, (N, k) each.
 
     ``t`` (N, k) are the values at the centres; those in the box differ by at most ``reach`` (k,),
     by ``spread`` (k,) in the mean of the squares over the corners.
     """
-    size = np.abs(t)
-    touch = np.sqrt(t * t + spread)
+    size = np.abs(t, out=work("size", t.shape))
+    touch = np.multiply(t, t, out=work("touch", t.shape))
+    touch += spread
+    np.sqrt(touch, out=touch)
     # it touches t where t = touch, and -t where -t = touch or at the end of the box
-    other = np.clip(reach - size, 0.0, touch)
-    curve = 2 * other / np.maximum(touch + other, 1e-300) ** 2
-    apart = size - touch
-    bend = curve * apart
-    return size + bend * apart, np.sign(t) * (1 + 2 * bend), curve
+    other = np.subtract(reach, size, out=work("slope above", t.shape))
+    np.maximum(other, 0.0, out=other)
+    np.minimum(other, touch, out=other)
+    curve = np.add(touch, other, out=work("curve above", t.shape))
+    np.maximum(curve, 1e-150, out=curve)
+    curve *= curve
+    np.divide(other, curve, out=curve)
+    curve *= 2.0
+    apart = np.subtract(size, touch, out=touch)
+    slope = np.multiply(curve, apart, out=other)
+    value = np.multiply(slope, apart, out=apart)
+    value += size
+    slope *= 2.0
+    slope += 1.0
+    slope *= np.sign(t, out=size)
+    return value, slope, curve
 
 
-def _below(t: Array, reach: Array) -> tuple[Array, Array, Array]:
+def _below(t: Array, reach: Array, work: _Workspace) -> tuple[Array, Array, Array]:
     """Parabolas below |t| on the boxes: value at the centre, slope and curvature, (N, k) each."""
-    size = np.abs(t)
-    undecided = size < reach
-    most = np.maximum(np.maximum(size, reach), 1e-300)
-    return np.where(undecided, 0.0, size), t / most, undecided / most
+    value = np.abs(t, out=work("value below", t.shape))
+    undecided = value < reach
+    curve = np.maximum(value, reach, out=work("curve below", t.shape))
+    np.maximum(curve, 1e-300, out=curve)
+    slope = np.divide(t, curve, out=work("slope below", t.shape))
+    np.divide(undecided, curve, out=curve)
+    np.copyto(value, 0.0, where=undecided)
+    return value, slope, curve

@@ -25,7 +25,7 @@ EXACT = 1e-6
 CANCELLING = 100.0
 MOST_BOX_DIMENSIONS = 7
 FEWEST_SIGN_DIMENSIONS = 5
-FEW_DIMENSIONS, HANDICAP = 6, 4.0  # up to where boxes get that many turns for one of the signs
+FEW_DIMENSIONS, HANDICAP = 6, 8.0  # up to where boxes get that many turns for one of the signs
 
 
 class TreeSearch(Protocol):
