@@ -3,7 +3,7 @@
 Any dual point gives a bound, so a proof takes two things: a good dual point, which is what training
 on from the network finds, and an upper bound of its dual correlation, which is what branch and
 bound finds.  Where the tree is too large for the time, dual points on the way to the relaxation's
-(:mod:`.relaxed_dual`) have smaller ones.  Rounds of doubling length do all by turns, so that
+(:mod:`.relaxed_dual`) have smaller ones.  Rounds of growing length do all by turns, so that
 whoever stops earlier has what the rounds so far have proved.
 """
 
@@ -30,7 +30,9 @@ from nogap.units import ReLU, Unit
 
 FIRST_ROUND = 0.25  # seconds
 TRAINED = 0.2  # of the tolerance: estimated gap at which training on has done its part
-LONG, SHARE = 2.0, 0.1  # length of a round from which relaxing pays: seconds, or share of all
+GROWTH = 3.0  # of the rounds' lengths
+LONG, SHARE = 2.0, 0.2  # length of a round from which relaxing pays: seconds, or share of all
+PROMISING = 10.0  # times the tolerance: a gap at the own dual point that more time will close
 RELAXING = 0.5  # of a round's length
 TRIES = 2  # dual points a round
 NEAR = 0.75  # on the way to V, from where V itself is worth a try
@@ -96,6 +98,7 @@ class Prover:
         self.small = rank <= MOST_BOX_DIMENSIONS or not self.relaxes
         self.relaxed: RelaxedDual | None = None
         self.near = 0.0
+        self.open = self.last = np.inf  # gaps: of the network's own dual point, of the last one
         self.proof: Certificate | None = None
         self.estimate: Certificate | None = None
 
@@ -126,18 +129,22 @@ class Prover:
         trained = self._estimated_gap() <= TRAINED * self.tol
         for k, V in enumerate(points):
             self._prove(V, min(length, self.left) / (len(points) - k))
+            self.open = min(self.open, self.last)
         V = points[0]
         while not self._over():
             if not trained:
                 V = self._train(min(length, 0.5 * self.left))
                 trained = self._estimated_gap() <= TRAINED * self.tol
             long = length >= min(LONG, SHARE * self.max_time)
-            if long and not self._over() and self.relaxes:
+            promising = self.open <= PROMISING * self.tol
+            if long and self.relaxes and not promising and not self._over():
                 self._prove_between(V, length)
-            if not self._over() and (self.relaxed is None or self.small or self.near >= NEAR):
+            if not self._over() and (not long or self.small or promising or self.near >= NEAR):
                 whole = trained and long and self.small
-                self._prove(V, self.left if whole else min(length, self.left))
-            length *= 2
+                if self._prove(V, self.left if whole else min(length, self.left)) and trained:
+                    return  # what is open is open at the optimum's own dual point
+                self.open = self.last
+            length *= GROWTH
 
     def _prove_between(self, V: Array, length: float) -> None:
         """Proofs at dual points between V and the relaxation's, as near to V as trees end in time.
@@ -191,7 +198,9 @@ class Prover:
         self.oracle.should_stop = lambda: time.perf_counter() >= end or self.interrupt.pending
         self.oracle.enough = largest_sufficient(self.problem, V, self.value, self.tol)
         _, correlation = self.oracle.price(V, 1, self.neurons.directions)
-        self._keep(certificate_from_dual(self.problem, self.value, V, correlation))
+        proof = certificate_from_dual(self.problem, self.value, V, correlation)
+        self.last = proof.relative_gap
+        self._keep(proof)
         return not self.oracle.should_stop()
 
     def _keep(self, proof: Certificate) -> None:
