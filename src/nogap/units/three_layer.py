@@ -75,7 +75,7 @@ class ThreeLayer(MaskUnit):
         return W1.reshape(len(W1), W1.shape[1] // self.width, self.width), w2
 
     def norms(self, W1: Array, w2: Array) -> Array:
-        """The norm (m,) of every sub-network that its penalty multiplies by |w3|."""
+        """The norm (m,) of every sub-network, which its penalty multiplies by ``|w3|``."""
         return self.block_norms(np.linalg.norm(W1, axis=1) * w2)
 
     def block_norms(self, sizes: Array) -> Array:
