@@ -17,7 +17,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import scale
 
-from nogap import Network, beta_max, certify, train
+from nogap import Network, beta_max, certify, closed_form, train
 from nogap.certificate import Correlation, certificate_from_dual
 from nogap.formulation import formulate, from_network
 from nogap.oracles import BranchAndBound, ExactOracle, boxes, spectral
@@ -328,6 +328,41 @@ def test_dual_points_between_prove_more_where_trees_are_large():
     relaxed.improve(lambda: next(rounds) >= 10)
     gap = solution.objective - problem.lower_bound(V, first).value
     assert solution.objective - relaxed.value <= 0.7 * gap
+
+
+@pytest.mark.parametrize("seed", range(max(INSTANCES // 10, 6)))
+def test_no_proved_bound_of_several_outputs_exceeds_the_optimum(seed):
+    rng = np.random.default_rng(seed)
+    n, d, C = int(rng.integers(4, 9)), int(rng.integers(1, 3)), int(rng.integers(2, 4))
+    loss = ("squared", "huber", "multinomial")[seed % 3]
+    X, Y = data(rng, n, d, seed % 6), rng.normal(size=(n, C))
+    if loss == "multinomial":
+        Y = np.eye(C)[np.arange(n) % C]
+    beta = float(rng.uniform(0.1, 0.5))
+    optimum = train(X, Y, beta=beta, loss=loss, patterns="all")
+    assert optimum.certificate.relative_gap <= 2e-6
+    problem = formulate(X, Y, beta=beta, loss=loss)
+    dual = optimum.certificate.dual
+    for V in (dual, dual + 0.1 * np.abs(dual) * rng.normal(size=dual.shape)):
+        _, claim = OutputBound(problem.rows, 2e-2).price(problem.feasible_direction(V), 1)
+        found = certificate_from_dual(problem, optimum.objective, V, claim)
+        assert found.kind in ("exact", "bound")
+        assert found.lower_bound <= optimum.objective * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+def test_whitened_rows_are_proved_in_any_number(loss):
+    rng = np.random.default_rng(9)
+    X = 3.0 * np.linalg.qr(rng.normal(size=(80, 40)))[0].T
+    y = rng.normal(size=40) if loss == "squared" else np.where(rng.random(40) < 0.5, -1.0, 1.0)
+    solution = train(X, y, beta=0.3, loss=loss, random_state=0)
+    assert solution.certificate.kind == "exact"
+    assert solution.certificate.relative_gap <= 1e-4
+    if loss == "squared":
+        closed = closed_form.whitened(X / 3.0, y, beta=0.1)  # the same for rows of length 1
+        assert solution.objective == pytest.approx(closed.objective, rel=1e-4)
+    tilted = X + 1e-6 * rng.normal(size=X.shape)
+    assert certify(solution.network, tilted, y, beta=0.3, loss=loss, max_time=1).kind != "exact"
 
 
 def test_a_correlation_that_is_too_small_is_found_out():

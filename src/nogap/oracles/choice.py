@@ -5,6 +5,7 @@ from __future__ import annotations
 from nogap.oracles.base import Oracle
 from nogap.oracles.branch_and_bound import BranchAndBound
 from nogap.oracles.exact import ExactOracle
+from nogap.oracles.whitened import WhitenedOracle, are_whitened
 from nogap.patterns import max_pattern_count
 from nogap.rows import Rows
 
@@ -17,8 +18,11 @@ CHEAP_ROWS = {1: 100_000, 2: 50_000, 3: 5_000, 4: 300, 5: 40}  # rows at which b
 def exact_oracle(rows: Rows, precision: float = 1e-10) -> Oracle:
     """Boxes of directions in up to five dimensions, otherwise a list of all patterns.
 
-    So is a list where it is so short that each of its cells is solved at once.
+    So is a list where it is so short that each of its cells is solved at once; whitened rows have a
+    closed form.
     """
+    if are_whitened(rows):
+        return WhitenedOracle(rows)
     few = max_pattern_count((rows.n + 1) // 2, min(rows.n, rows.d)) <= FEW_PATTERNS
     if min(rows.n, rows.d) <= max(CHEAP_ROWS) and not few:
         return BranchAndBound(rows, precision, signs=min(rows.n, rows.d) >= SIGNS_HELP)

@@ -15,6 +15,7 @@ from nogap.oracles.sign_cells import SignCellOracle, sign_work
 from nogap.oracles.sign_search import SignSearchOracle
 from nogap.oracles.singular import SingularOracle
 from nogap.oracles.sub_networks import SubNetworkOracle, patterns_are_few
+from nogap.oracles.whitened import are_whitened
 from nogap.rows import MemoryRows, Rows, height
 from nogap.units import Convolution, ReLU, Sign, Tanh, ThreeLayer, Unit
 
@@ -127,7 +128,9 @@ def exact_is_cheap_for(rows: Rows, unit: Unit, n_outputs: int) -> bool:
     if isinstance(unit, Sign):
         return sign_work(n_rows, rank, n_outputs) <= CHEAP_SIGN_WORK
     if not isinstance(unit, Convolution):
-        return exact_is_cheap(rows, 1) if n_outputs == 1 else _few_faces(n_rows, rank, n_rows)
+        if n_outputs > 1:
+            return _few_faces(n_rows, rank, n_rows)
+        return exact_is_cheap(rows, 1) or are_whitened(rows)
     if not unit.tied:
         rank, K = int(unit.supports.sum(axis=1).max()), len(unit.supports)
         if n_outputs > 1:

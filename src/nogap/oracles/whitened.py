@@ -16,6 +16,20 @@ from nogap.oracles.base import Candidates, distinct, never
 from nogap.problem import EPS
 from nogap.rows import Rows
 
+ORTHOGONAL = 1e-12  # relative
+
+
+def are_whitened(rows: Rows) -> bool:
+    """Whether the rows are orthogonal and equally long, up to rounding."""
+    if rows.n > rows.d or rows.n_positions > 1:
+        return False
+    squares = rows.squared_norms()
+    if not 0 < squares.max() * (1 - ORTHOGONAL) <= squares.min():
+        return False
+    X = rows.take(np.arange(rows.n))
+    apart = np.abs(X @ X.T - squares[0] * np.eye(rows.n)).max()
+    return bool(apart <= ORTHOGONAL * squares[0])
+
 
 class WhitenedOracle:
     """The closed form for both signs of V (n, 1); whoever uses it has checked the rows.
