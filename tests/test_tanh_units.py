@@ -9,6 +9,7 @@ from scipy.optimize import approx_fprime, minimize
 from sklearn.datasets import make_moons
 
 import nogap
+from nogap.certificate import Correlation
 from nogap.formulation import formulate
 from nogap.oracles.sign_cells import SignCellOracle
 from nogap.rows import MemoryRows
@@ -200,3 +201,17 @@ def test_what_does_not_fit_is_refused_in_a_sentence():
         train(patterns="all")
     with pytest.raises(ValueError, match="and this problem relu units; take unit='tanh'"):
         nogap.train(X, Y, beta=0.5, hidden_bias=True, warm_start=unbounded)
+
+
+def test_a_sign_oracle_that_was_cut_short_proves_no_more_than_it_knows(trained, monkeypatch):
+    """What it found by then is no bound, whatever the method is called."""
+    signs, price = train(unit="sign"), SignCellOracle.price
+
+    def hurried(self, V, count, starts=None):
+        found, _ = price(self, V, count, starts)
+        return found, Correlation(0.1 * found.best, "search")
+
+    monkeypatch.setattr(SignCellOracle, "price", hurried)
+    proof = nogap.certify(trained.network, X, Y, method="bound", beta=0.5, max_time=1)
+    assert proof.kind == "bound"
+    assert proof.lower_bound <= signs.objective
