@@ -24,6 +24,7 @@ SAMPLE_ROWS = 20_000
 FEWEST_SAMPLES = 300  # with many patches a sample
 LAST_STEPS = 30  # of the ascent on all rows, after one on a sample
 LAST_PATCH_STEPS = 5  # and of one on all patches, each of which costs as much as many rows
+SINGLE_PRECISION_ENTRIES = 20_000  # entries of the data from which float32 is faster
 POLISHED_ROWS = 40_000  # beyond, the kink of a single row is too slight to stop an ascent
 DISTURBANCE = (0.2, 1.0)  # size of the noise added to an active direction of norm 1
 GROW, SHRINK = 1.6, 0.4  # step per candidate, after a success and after a failure
@@ -82,30 +83,40 @@ class SearchOracle:
         return found, Correlation(max(found.best, active), "search")
 
     def rough(self, V: Array, starts: Array | None, steps: int, count: int) -> Candidates:
-        """Distinct candidates after so many steps of ascent, without polish."""
+        """Distinct candidates after so many steps of ascent, without polish.
+
+        Where there are very many rows most of the way goes over a sample, and the last steps of the
+        best over all.  Only directions come from float32; their values are those of float64.
+        """
         if not np.any(V):
             return empty(self.rows.d)
+        fast, W = self._fast(V)
         index = self._sample()
         if index is None or not np.any(V[index]):  # a sample may miss all that is not zero
             U, gate = self._seeds(V, starts)
-            U, values = self._ascend(V, U, gate, steps)
-            return distinct(Candidates(U.T, values, gate), count, tolerance=1e-2)
-        # most of the way on a sample, where the best are found; the last steps on all rows
-        sampled, rows, W = self.rows.subset(index), self.rows, V
-        last = LAST_STEPS
-        if self.rows.n_positions > 1:
-            last = LAST_PATCH_STEPS
-            if _fits_single(sampled):  # only directions come from here, their values below
-                sampled, rows = sampled.in_single_precision(), rows.in_single_precision()
-                W = (V / np.abs(V).max()).astype(np.float32)
-        sample = SearchOracle(sampled, self.rng, self.n_seeds, unit=self.unit)
-        sample.should_stop = self.should_stop
-        found = sample.rough(W[index], starts, steps, count)
-        everywhere = SearchOracle(rows, self.rng, self.n_seeds, unit=self.unit)
-        everywhere.should_stop = self.should_stop
-        U, _ = everywhere._ascend(W, found.directions.T.copy(), found.gate, last)
-        values = np.linalg.norm(self._correlations(V, U, found.gate), axis=0)
-        return distinct(Candidates(U.T, values, found.gate), count, tolerance=1e-2)
+        else:
+            sample = self._on(fast.rows.subset(index))
+            found = sample.rough(W[index], starts, steps, count)
+            U, gate = found.directions.T.copy(), found.gate
+            steps = LAST_STEPS if self.rows.n_positions == 1 else LAST_PATCH_STEPS
+        U, values = fast._ascend(W, U.astype(W.dtype, copy=False), gate, steps)
+        if W is not V:
+            U = self.unit.project(U.astype(V.dtype))
+            values = np.linalg.norm(self._correlations(V, U, gate), axis=0)
+        return distinct(Candidates(U.T, values, gate), count, tolerance=1e-2)
+
+    def _fast(self, V: Array) -> tuple[SearchOracle, Array]:
+        """An oracle for the same ascent in float32, and its V, where that is safe and faster."""
+        few = height(self.rows) * self.rows.d < SINGLE_PRECISION_ENTRIES
+        if V.dtype == np.float32 or few or not _fits_single(self.rows):
+            return self, V
+        return self._on(self.rows.in_single_precision()), (V / np.abs(V).max()).astype(np.float32)
+
+    def _on(self, rows: Rows) -> SearchOracle:
+        """The same search over other rows."""
+        other = SearchOracle(rows, self.rng, self.n_seeds, unit=self.unit)
+        other.should_stop = self.should_stop
+        return other
 
     def _sample(self) -> IntArray | None:
         """Some of the rows where there are very many."""
@@ -176,7 +187,7 @@ class SearchOracle:
                 break
             lengths = steps[moving] * np.linalg.norm(U[:, moving], axis=0)
             trial = U[:, moving] + lengths * tangent[:, moving] / sizes[moving]
-            trial = self.unit.project(trial)
+            trial = self.unit.project(trial).astype(U.dtype, copy=False)
             new_values, new_S, new_G = self._value_and_gradient(
                 V, trial, gate[moving], S[:, moving]
             )

@@ -108,7 +108,11 @@ class MemoryRows:
         return norms + 1.0 if self.hidden_bias else norms
 
     def in_single_precision(self) -> MemoryRows:
-        """In float32: a copy of data in memory, none of data in a file."""
+        """In float32: a copy of data in memory (one for all who ask), none of data in a file."""
+        return self._single
+
+    @cached_property
+    def _single(self) -> MemoryRows:
         X = self.X if self.on_disk else self.X.astype(np.float32, copy=False)
         return MemoryRows(X, self.hidden_bias, np.float32)
 

@@ -213,13 +213,17 @@ class ColumnGeneration:
         Returns whether a callback wants to stop.
         """
         assert self.explorer is not None
-        found, certificate = self._price()
-        small = self.problem.beta < WIDE_START_BELOW * found.best
-        if not small or self.limits.max_neurons is not None:
+        if self.limits.max_neurons is not None:
             return False
+        glance = self.explorer.glance(self.V)
+        if self.problem.beta >= WIDE_START_BELOW * glance.value:
+            return False
+        V = self.problem.feasible_direction(self.V)
+        certificate = certificate_from_dual(self.problem, self.best_value, V, glance)
+        self.certificate = certificate
         if self._announce(certificate):
             return True
-        for started in self.explorer.start(empty, self.V, self.clock.over):
+        for started in self.explorer.start(empty, self.V, glance.value, self.clock.over):
             if objective(self.problem, self.unit, started[0]) < self.value:
                 self._set(started)
             if self._announce(about(certificate, self.best_value)):

@@ -14,6 +14,8 @@ from dataclasses import replace
 import numpy as np
 
 from nogap._typing import Array
+from nogap.certificate import Correlation
+from nogap.oracles.base import Candidates
 from nogap.oracles.search import SearchOracle
 from nogap.problem import Problem
 from nogap.solvers.masters import FreeMaster
@@ -23,15 +25,23 @@ from nogap.units import Unit
 
 ShouldStop = Callable[[], bool]
 
-WIDTHS = (200, 400)  # neurons of the wide start, for small and for large data
+# Much wider networks than the optimum have better local minima near them, but each step costs more.
+WIDTHS = (400, 800)  # neurons of the wide start, for small and for large data
 LARGE = 20_000  # entries of X
-PATCH_WIDTH = 60  # neurons of the wide start on patches
+MANY_ROWS = 8_000  # from which a step is so dear that fewer neurons do, and their optima are better
+LONG_WIDTH = 300  # of the wide start then
+FEW_FROM = 0.05  # of beta_max: half as many neurons for small data from here on
+PATCH_WIDTH = 60  # and on patches
 SAMPLE_ROWS = 4_000  # the start is rough: so many rows do for it
 FEWEST_SAMPLES = 500  # with many patches a sample
-GROWTH, GROWN_STEPS = 3, 40  # of the samples of patches, and steps on each
 FIRST_STEPS = (10, 30)  # after which the wide start shows how far it is
-WIDE_STEPS = 110
+WIDE_STEPS = 110  # that follow them
+GROWTH, GROWN_STEPS = 3, 40  # of the samples of larger data, and steps on each
+LAST_STEPS = (10, 20, 40, 40)  # on all rows
 SHORT_ASCENT = 15
+GLANCES = 10  # half the starts of a quick look
+COMPANY = 2.0  # rough candidates a neuron in one step, and
+NEWCOMERS = (100, 600)  # fewest and most of them
 NEWCOMER_SIZE = 0.05  # of the median size
 
 
@@ -43,36 +53,30 @@ class Explorer:
     problem, unit : Problem, Unit
     master : FreeMaster
     rng : Generator
-    n_candidates : int
-        Rough candidates of one step.
     """
 
     def __init__(
-        self,
-        problem: Problem,
-        unit: Unit,
-        master: FreeMaster,
-        rng: np.random.Generator,
-        n_candidates: int = 100,
+        self, problem: Problem, unit: Unit, master: FreeMaster, rng: np.random.Generator
     ) -> None:
         self.problem, self.unit, self.master, self.rng = problem, unit, master, rng
-        self.n_candidates = n_candidates
-        if problem.rows.n_positions > 1:  # a neuron costs as much as K of a dense layer
-            self.n_candidates = n_candidates = PATCH_WIDTH // 2
-        self.oracle = SearchOracle(problem.rows, rng, n_candidates, unit=unit)
+
+    def glance(self, V: Array) -> Correlation:
+        """A quick estimate of the dual correlation at the empty network's V (n, C)."""
+        found = self._rough(V, None, GLANCES)
+        return Correlation(found.best, "search")
 
     def start(
-        self, empty: Neurons, V: Array, should_stop: ShouldStop
+        self, empty: Neurons, V: Array, largest: float, should_stop: ShouldStop
     ) -> Iterator[tuple[Neurons, Array]]:
         """A wide random network after a few steps of descent, and after some more, settled.
 
-        V (n, C) belongs to the empty network.  A network much wider than the optimum has few bad
-        local minima, and a hundred float32 steps of it cost less than the rounds of pricing that
-        would find the same neurons.
+        V (n, C) belongs to the empty network, whose dual correlation is about ``largest``.  A
+        network much wider than the optimum has few bad local minima, and a hundred float32 steps
+        of it cost less than the rounds of pricing that would find the same neurons.
         """
         n, d, C = self.problem.rows.n, self.problem.rows.d, self.problem.n_outputs
         dense = self.problem.rows.n_positions == 1
-        width = min(WIDTHS[n * d >= LARGE] if dense else PATCH_WIDTH, 4 * n)
+        width = min(self._width(largest), 4 * n)
         gate = self.unit.draw_gates(self.rng, width)
         total = float(self.problem.rows.squared_norms().sum()) + 1e-300
         scale = float(np.linalg.norm(V)) / np.sqrt(total)
@@ -83,23 +87,62 @@ class Explorer:
             empty.intercept,
             gate,
         )
-        single = self.problem.fits_single_precision
         rows = max(SAMPLE_ROWS // self.problem.rows.n_positions, FEWEST_SAMPLES)
         sample = self.problem.sampled(self.rng, rows)
         for steps in FIRST_STEPS:
-            wide = slide(sample, self.unit, wide, steps, should_stop, single=single)
-            yield wide, self.problem.dual_point(outputs(self.problem, self.unit, wide))
-        wide = slide(sample, self.unit, wide, WIDE_STEPS, should_stop, single=single)
-        if not dense:  # steps on growing samples are the cheaper part of the way
-            while (rows := GROWTH * rows) < n:
-                sample = self.problem.sampled(self.rng, rows)
-                wide = slide(sample, self.unit, wide, GROWN_STEPS, should_stop, single=single)
+            wide = self._slide(sample, wide, steps, should_stop)
+            yield self._as_it_is(wide)
+        if sample is self.problem or not dense:
+            wide = self._slide(sample, wide, WIDE_STEPS, should_stop)
+        while (rows := GROWTH * rows) < n:  # steps on growing samples are the cheaper part
+            sample = self.problem.sampled(self.rng, rows)
+            wide = self._slide(sample, wide, GROWN_STEPS, should_stop)
+            if dense:  # fewer neurons for the dear steps
+                wide, _ = FreeMaster(sample, self.unit).settle(wide)
+        if dense and sample is not self.problem:
+            for steps in LAST_STEPS:
+                wide = self._slide(self.problem, wide, steps, should_stop)
+                yield self._as_it_is(wide)
         yield self.master.settle(wide)
+
+    def _slide(
+        self, problem: Problem, neurons: Neurons, steps: int, should_stop: ShouldStop
+    ) -> Neurons:
+        single = self.problem.fits_single_precision
+        return slide(problem, self.unit, neurons, steps, should_stop, single=single)
+
+    def _as_it_is(self, neurons: Neurons) -> tuple[Neurons, Array]:
+        """The neurons and their dual point, without a re-fit."""
+        return neurons, self.problem.dual_point(outputs(self.problem, self.unit, neurons))
+
+    def _rough(self, V: Array, starts: Array | None, count: int) -> Candidates:
+        """So many rough candidates at V (n, C), near the directions of neurons and elsewhere."""
+        oracle = SearchOracle(self.problem.rows, self.rng, count, unit=self.unit)
+        return oracle.rough(self.problem.feasible_direction(V), starts, SHORT_ASCENT, count)
+
+    def _width(self, largest: float) -> int:
+        """Neurons of the wide start."""
+        n, d = self.problem.rows.n, self.problem.rows.d
+        if self.problem.rows.n_positions > 1:
+            return PATCH_WIDTH
+        if n > MANY_ROWS:
+            return LONG_WIDTH
+        if n * d >= LARGE:
+            return WIDTHS[1]
+        return WIDTHS[0] if self.problem.beta < FEW_FROM * largest else WIDTHS[0] // 2
+
+    def _newcomers(self, active: int) -> int:
+        """Rough candidates of one step."""
+        if self.problem.rows.n_positions > 1:  # a neuron costs as much as K of a dense layer
+            return PATCH_WIDTH // 2
+        if self.problem.rows.n > MANY_ROWS:
+            return NEWCOMERS[0]
+        return int(np.clip(COMPANY * active, *NEWCOMERS))
 
     def step(self, neurons: Neurons, V: Array, should_stop: ShouldStop) -> tuple[Neurons, Array]:
         """The neurons after a descent in company; the same ones if that did not help."""
-        feasible = self.problem.feasible_direction(V)
-        found = self.oracle.rough(feasible, neurons.directions, SHORT_ASCENT, self.n_candidates)
+        count = self._newcomers(neurons.count)
+        found = self._rough(V, neurons.directions, count)
         if found.values.size == 0:
             return neurons, V
         new = with_best_outputs(self.problem, self.unit, found.directions, found.gate, neurons, V)

@@ -1,4 +1,4 @@
-"""Non-negative quadratic programs by a warm-started active set."""
+"""Non-negative quadratic programs by a warm-started active set, which a barrier helps to start."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from nogap._typing import Array, BoolArray
+from nogap.solvers.barrier import barrier_point
+
+PATIENCE = 12  # systems that a good start may take
 
 
 def nonnegative_qp(
@@ -23,47 +26,68 @@ def nonnegative_qp(
     free : bool array (m,)
         Variables without a sign.
     """
-    m = c.size
-    ridge = 1e-13 * float(np.trace(H)) / max(m, 1)
-    t = start.copy()
-    passive = (t > 0) | free
+    t, solved = _active_set(H, c, start, free, tolerance, PATIENCE)
+    if solved:
+        return t
+    inner = barrier_point(H, c, free)
+    if _value(H, c, inner) < _value(H, c, t):
+        t = inner
+    return _active_set(H, c, t, free, tolerance, 20 * c.size + 20)[0]
+
+
+def _value(H: Array, c: Array, t: Array) -> float:
+    return float(t @ (0.5 * (H @ t) - c))
+
+
+def _active_set(
+    H: Array, c: Array, start: Array, free: BoolArray, tolerance: float, most: int
+) -> tuple[Array, bool]:
+    """A point no higher than the start, and whether it is the minimum.
+
+    Not to the end where more than ``most`` systems would have to be solved, as far as can be seen.
+    """
+    ridge = 1e-13 * float(np.trace(H)) / max(c.size, 1)
+    t, passive = start.copy(), (start > 0) | free
     scale = float(np.abs(c).max(initial=0.0)) + 1e-300
-    for _ in range(10 * m + 20):
-        t, passive = _to_minimum(H, c, t, passive, free, ridge)
+    for solved in range(most):
+        t, passive, leaving = _towards_minimum(H, c, t, passive, free, ridge)
+        if leaving > most - solved:
+            break
+        if leaving:
+            continue
         slope = c - H @ t
         slope[passive] = -np.inf
-        k = int(np.argmax(slope)) if m else 0
-        if m == 0 or slope[k] <= tolerance * scale:
-            break
+        k = int(np.argmax(slope)) if c.size else 0
+        if c.size == 0 or slope[k] <= tolerance * scale:
+            return t, True
         passive[k] = True
         t[k] = 0.0
-    return t
+    return t, False
 
 
-def _to_minimum(
+def _towards_minimum(
     H: Array, c: Array, t: Array, passive: BoolArray, free: BoolArray, ridge: float
-) -> tuple[Array, BoolArray]:
-    """Minimum over the passive variables; those that would turn negative leave on the way."""
-    while passive.any():
-        index = np.flatnonzero(passive)
-        wanted = _solve(H[np.ix_(index, index)], c[index], ridge)
-        negative = (wanted <= 0) & ~free[index]
-        if not negative.any():
-            t = np.zeros_like(t)
-            t[index] = wanted
-            return t, passive
-        current = t[index]
-        ratio = current[negative] / np.maximum(current[negative] - wanted[negative], 1e-300)
-        k = int(np.argmin(ratio))
-        step = min(max(float(ratio[k]), 0.0), 1.0)
-        moved = current + step * (wanted - current)
-        leaving = np.flatnonzero(negative)[ratio <= ratio[k] * (1 + 1e-12)]
-        moved[leaving] = 0.0
-        t = np.zeros_like(t)
-        t[index] = np.where(free[index], moved, np.maximum(moved, 0.0))
-        passive = passive.copy()
-        passive[index[leaving]] = False
-    return np.zeros_like(t), passive
+) -> tuple[Array, BoolArray, int]:
+    """Towards the minimum over the passive variables, as far as the first that turns negative.
+
+    That one leaves; the last value says how many would turn negative.
+    """
+    index = np.flatnonzero(passive)
+    wanted = _solve(H[np.ix_(index, index)], c[index], ridge)
+    negative = (wanted <= 0) & ~free[index]
+    new, passive = np.zeros_like(t), passive.copy()
+    if not negative.any():
+        new[index] = wanted
+        return new, passive, 0
+    current = t[index]
+    ratio = current[negative] / np.maximum(current[negative] - wanted[negative], 1e-300)
+    least = float(ratio.min())
+    moved = current + min(max(least, 0.0), 1.0) * (wanted - current)
+    leaving = np.flatnonzero(negative)[ratio <= least * (1 + 1e-12)]
+    moved[leaving] = 0.0
+    new[index] = np.where(free[index], moved, np.maximum(moved, 0.0))
+    passive[index[leaving]] = False
+    return new, passive, int(negative.sum())
 
 
 def _solve(H: Array, c: Array, ridge: float) -> Array:
