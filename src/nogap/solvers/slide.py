@@ -15,6 +15,7 @@ from nogap._typing import Array
 from nogap.losses import Hinge
 from nogap.problem import Problem
 from nogap.rows import height
+from nogap.solvers.coordinates import MOST_COLUMNS, Coordinates
 from nogap.solvers.lbfgs import minimise
 from nogap.solvers.neurons import Neurons
 from nogap.solvers.retune import retune
@@ -59,7 +60,13 @@ def slide(
         ]
     ).astype(problem.Y.dtype)
     share = max(enough[0], 1e-6 if single else 1e-12)
-    found, _ = minimise(objective, start, max_iter, should_stop, share, enough[1])
+    if (problem.rows.n_positions > 1 or C > 1) and d <= MOST_COLUMNS:
+        at = Coordinates(problem, unit, neurons)
+        seen = at.seen_by(objective)
+        found, _ = minimise(seen, at.of(start), max_iter, should_stop, share, enough[1])
+        found = at.weights(found)
+    else:
+        found, _ = minimise(objective, start, max_iter, should_stop, share, enough[1])
     found = found.astype(np.float64)
     U, A = found[: m * d].reshape(d, m).T, found[m * d : m * (d + width)].reshape(m, width)
     return Neurons.from_factors(U, A, found[-C:], neurons.gate)
