@@ -48,13 +48,13 @@ class Coordinates:
         self.shape = d, m
 
     def of(self, x: Array) -> Array:
-        """z of x."""
+        """The coordinates z of the weights x."""
         z = self._turned(x, self.basis.T)
         z /= self.scales
         return z
 
     def weights(self, z: Array) -> Array:
-        """x of z."""
+        """The weights x that have the coordinates z."""
         return self._turned(self._scales(z) * z, self.basis)
 
     def seen_by(

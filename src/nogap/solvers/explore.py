@@ -28,9 +28,9 @@ LARGE = 20_000  # entries of X
 PATCH_WIDTH = 60  # neurons of the wide start on patches
 SAMPLE_ROWS = 4_000  # the start is rough: so many rows do for it
 FEWEST_SAMPLES = 500  # with many patches a sample
-GROWTH, GROWN_STEPS = 3, 40  # of the samples of patches, and steps on each
+GROWTH, GROWN_STEPS = 3, 20  # of the samples of patches, and steps on each
 FIRST_STEPS = (10, 30)  # after which the wide start shows how far it is
-WIDE_STEPS = 110
+WIDE_STEPS, PATCH_STEPS = 110, 30  # further ones
 SHORT_ASCENT = 15
 NEWCOMER_SIZE = 0.05  # of the median size
 
@@ -89,7 +89,8 @@ class Explorer:
         for steps in FIRST_STEPS:
             wide = slide(sample, self.unit, wide, steps, should_stop, single=single)
             yield wide, self.problem.dual_point(outputs(self.problem, self.unit, wide))
-        wide = slide(sample, self.unit, wide, WIDE_STEPS, should_stop, single=single)
+        further = WIDE_STEPS if dense else PATCH_STEPS
+        wide = slide(sample, self.unit, wide, further, should_stop, single=single)
         if not dense:  # steps on growing samples are the cheaper part of the way
             while (rows := GROWTH * rows) < n:
                 sample = self.problem.sampled(self.rng, rows)
