@@ -14,7 +14,7 @@ import argparse
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -130,20 +130,22 @@ def main() -> None:
     parser.add_argument("--stride", type=int, default=3)
     parser.add_argument("--pooling", nargs="+", default=["average", "max"])
     parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--rates", type=float, nargs="+", default=RATES, help="of Adam")
     parser.add_argument("--seconds", type=float, default=40.0)
     parser.add_argument("--no-dense", action="store_true", help="leave the dense network out")
     chosen = parser.parse_args()
     data = images(chosen.images)
     for pooling in chosen.pooling:
         for size in chosen.filters:
-            compare(data, Convolution(size, stride=chosen.stride, pooling=pooling), chosen.seconds)
+            unit = Convolution(size, stride=chosen.stride, pooling=pooling)
+            compare(data, unit, chosen.seconds, chosen.rates)
     if not chosen.no_dense:
         flat = [Z.reshape(len(Z), -1) if Z.ndim > 1 else Z for Z in data]
         dense = FRACTION * nogap.beta_max(flat[0], flat[1], fit_intercept=True)
         report("nogap, dense", with_nogap(flat, dense, "relu", chosen.seconds))
 
 
-def compare(data, unit: Convolution, seconds: float) -> None:
+def compare(data, unit: Convolution, seconds: float, rates: Sequence[float]) -> None:
     """Both on one problem, nogap first."""
     beta = FRACTION * nogap.beta_max(
         data[0], data[1], unit=unit, hidden_bias=True, fit_intercept=True
@@ -151,7 +153,7 @@ def compare(data, unit: Convolution, seconds: float) -> None:
     name = f"{unit.filter_size[0]} x {unit.filter_size[0]}, {unit.pooling}"
     first = with_nogap(data, beta, unit, seconds, hidden_bias=True)
     report(f"{name}: nogap", first)
-    for rate in RATES:  # for as long as nogap really took: it stops between steps
+    for rate in rates:  # for as long as nogap really took: it stops between steps
         report(f"{name}: Adam {rate:g}", with_adam(data, beta, unit, first["seconds"], rate))
 
 

@@ -23,6 +23,12 @@ SAMPLES, NEURONS = 300, 20  # that G is the mean of
 MOST_COLUMNS = 500  # of a matrix worth its eigenvectors
 
 
+def bends_unevenly(problem: Problem) -> bool:
+    """Whether coordinates pay: for patches and for several outputs; one output needs none."""
+    several = problem.rows.n_positions > 1 or problem.n_outputs > 1
+    return several and problem.rows.d <= MOST_COLUMNS
+
+
 class Coordinates:
     """Linear coordinates z of the weights x = (U (d, m), A (m, q C), b (C,)) of neurons.
 

@@ -19,6 +19,7 @@ from nogap.problem import Problem
 from nogap.solvers.masters import FreeMaster
 from nogap.solvers.neurons import Neurons, outputs, with_best_outputs
 from nogap.solvers.slide import slide
+from nogap.solvers.stochastic import stochastic_descent
 from nogap.units import Unit
 
 ShouldStop = Callable[[], bool]
@@ -28,9 +29,10 @@ LARGE = 20_000  # entries of X
 PATCH_WIDTH = 60  # neurons of the wide start on patches
 SAMPLE_ROWS = 4_000  # the start is rough: so many rows do for it
 FEWEST_SAMPLES = 500  # with many patches a sample
-GROWTH, GROWN_STEPS = 3, 20  # of the samples of patches, and steps on each
+BATCHES = 800  # of a stochastic descent on patches, where a step on all is dear
+LAST_STEPS = 20  # on all of them
 FIRST_STEPS = (10, 30)  # after which the wide start shows how far it is
-WIDE_STEPS, PATCH_STEPS = 110, 30  # further ones
+WIDE_STEPS = 110
 SHORT_ASCENT = 15
 NEWCOMER_SIZE = 0.05  # of the median size
 
@@ -86,15 +88,26 @@ class Explorer:
         single = self.problem.fits_single_precision
         rows = max(SAMPLE_ROWS // self.problem.rows.n_positions, FEWEST_SAMPLES)
         sample = self.problem.sampled(self.rng, rows)
+        if not dense and sample is not self.problem:
+            yield from self._start_on_batches(sample, wide, should_stop, single=single)
+            return
         for steps in FIRST_STEPS:
             wide = slide(sample, self.unit, wide, steps, should_stop, single=single)
             yield wide, self.problem.dual_point(outputs(self.problem, self.unit, wide))
-        further = WIDE_STEPS if dense else PATCH_STEPS
-        wide = slide(sample, self.unit, wide, further, should_stop, single=single)
-        if not dense:  # steps on growing samples are the cheaper part of the way
-            while (rows := GROWTH * rows) < n:
-                sample = self.problem.sampled(self.rng, rows)
-                wide = slide(sample, self.unit, wide, GROWN_STEPS, should_stop, single=single)
+        wide = slide(sample, self.unit, wide, WIDE_STEPS, should_stop, single=single)
+        yield self.master.settle(wide)
+
+    def _start_on_batches(
+        self, sample: Problem, wide: Neurons, should_stop: ShouldStop, *, single: bool
+    ) -> Iterator[tuple[Neurons, Array]]:
+        """The same where a step on all patches is dear: a few on a sample, then on batches."""
+        problem, unit = self.problem, self.unit
+        wide = slide(sample, unit, wide, FIRST_STEPS[0], should_stop, single=single)
+        yield wide, problem.dual_point(outputs(problem, unit, wide))
+        wide = stochastic_descent(
+            problem, unit, wide, BATCHES, self.rng, should_stop, single=single
+        )
+        wide = slide(problem, unit, wide, LAST_STEPS, should_stop, single=single)
         yield self.master.settle(wide)
 
     def step(self, neurons: Neurons, V: Array, should_stop: ShouldStop) -> tuple[Neurons, Array]:
