@@ -20,6 +20,7 @@ from nogap import (
     circular_three_layer,
     train,
 )
+from nogap.oracles.unit_choice import bound_oracle_of, exact_oracle_of
 from nogap.units import Convolution
 
 
@@ -413,7 +414,14 @@ def test_images_that_hold_nan_or_do_not_fit_the_network():
 
 
 @pytest.mark.parametrize(
-    "options", [{"pooling": "sum"}, {"pooling": "average"}, {"pooling": None, "tied": False}]
+    "options",
+    [
+        {"pooling": "sum"},
+        {"pooling": "average"},
+        {"pooling": "max"},
+        {"pooling": None, "tied": False},
+        {"pooling": None, "stride": 2},
+    ],
 )
 def test_branch_and_bound_proves_what_enumeration_proves(options):
     rng = np.random.default_rng(3)
@@ -427,10 +435,34 @@ def test_branch_and_bound_proves_what_enumeration_proves(options):
     assert bound.relative_gap <= 2e-3
 
 
-def test_no_bound_of_convolutions_that_are_no_sums_of_relus():
+@pytest.mark.parametrize("pooling", ["max", None])
+def test_no_bound_is_below_what_enumeration_finds(pooling):
+    for seed in range(15):
+        rng = np.random.default_rng(seed)
+        n, K, h = int(rng.integers(2, 5)), int(rng.integers(1, 3)), int(rng.integers(1, 3))
+        C = int(rng.integers(1, 3)) if pooling or K == 1 else 1
+        X, V = rng.standard_normal((n, K, h)), rng.standard_normal((n, C))
+        X = np.round(X) + (seed % 5 == 1) if seed % 5 < 2 else X
+        X[0] = 1.0
+        if seed % 3 == 0:
+            X[:, 0] = X[:, -1]
+        unit = Convolution(pooling=pooling).for_data(X, False)
+        rows = unit.rows(X, False)
+        best, exact = exact_oracle_of(rows, unit, C).price(V, 3)
+        found, bound = bound_oracle_of(rows, unit, 3e-2).price(V, 3)
+        assert exact.kind == "exact"
+        assert bound.value >= best.best
+        assert found.best <= exact.value * (1 + 1e-9) + 1e-12
+        assert bound.value <= 1.05 * exact.value + 1e-12
+
+
+def test_where_no_bound_is_to_be_had():
     rng = np.random.default_rng(3)
     X, y = rng.standard_normal((8, 5)), rng.standard_normal(8)
-    for options in ({"pooling": "max"}, {"pooling": None}, {"activation": "linear"}):
-        network = train(X, y, beta=0.5, unit=Convolution(2, **options), random_state=0).network
-        with pytest.raises(ValueError, match="branch and bound serves ReLU convolutions"):
-            certify(network, X, y, beta=0.5, method="bound")
+    network = train(X, y, beta=0.5, unit=Convolution(2, activation="linear")).network
+    with pytest.raises(ValueError, match="singular values settle it"):
+        certify(network, X, y, beta=0.5, method="bound")
+    X, unit = rng.standard_normal((16, 5, 5)), Convolution(4, pooling="max")
+    network = ConvolutionalNetwork(np.ones((1, 16)), [0.1], unit, (5, 5))
+    with pytest.raises(ValueError, match="at most 12 figures, these have 16"):
+        certify(network, X, X[:, 0, 0], beta=0.5, method="bound")

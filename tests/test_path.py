@@ -54,6 +54,30 @@ def test_units_and_losses(data, unit, loss):
     assert solutions[-1].network.n_neurons > 0
 
 
+@pytest.mark.parametrize(("pooling", "tied"), [("max", True), (None, False)])
+def test_convolutions_have_paths_too(pooling, tied):
+    g = np.random.default_rng(0)
+    X, y = g.standard_normal((12, 4)), g.standard_normal(12)
+    unit = nogap.units.Convolution(2, stride=2, pooling=pooling, tied=tied)
+    solutions = path(X, y, n_betas=3, smallest=0.1, unit=unit, null_tol=1e-2, random_state=0)
+    largest = nogap.beta_max(X, y, unit=unit)
+    assert [s.certificate.beta / largest for s in solutions] == pytest.approx([1, 0.1**0.5, 0.1])
+    assert solutions[0].network.n_neurons == 0
+    assert solutions[0].network.predict(X) == pytest.approx(np.zeros(12))
+    for solution in solutions:
+        beta = solution.certificate.beta
+        assert solution.network.objective(X, y, beta=beta) == pytest.approx(solution.objective)
+    alone = train(X, y, beta=solutions[-1].certificate.beta, unit=unit, random_state=0)
+    slack = 1e-2 * 0.5 * float(y @ y)
+    assert abs(solutions[-1].objective - alone.objective) <= 1.1 * slack
+
+
+def test_gates_that_were_given_have_paths_too(data):
+    X, y = data
+    unit = nogap.units.GatedReLU(np.eye(3))
+    assert len(path(X, y, n_betas=2, smallest=0.1, unit=unit)) == 2
+
+
 def test_programs_over_patterns_have_paths_too(data):
     X, y = data
     for patterns in ("all", 20):

@@ -12,6 +12,7 @@ from scipy.optimize import minimize, nnls
 from nogap import train
 from nogap.formulation import formulate
 from nogap.losses import Huber, get_loss
+from nogap.solvers.coordinates import Coordinates
 from nogap.solvers.features import Features
 from nogap.solvers.hinge_program import refit_sizes_hinge
 from nogap.solvers.kink_newton import kink_newton
@@ -19,9 +20,10 @@ from nogap.solvers.lbfgs import minimise
 from nogap.solvers.neurons import Neurons, objective
 from nogap.solvers.nonnegative import nonnegative_qp
 from nogap.solvers.refit import refit_sizes
-from nogap.solvers.slide import SMOOTHING_WIDTH, slide
+from nogap.solvers.slide import SMOOTHING_WIDTH, WeightDecay, slide, weights_of
 from nogap.solvers.smoothing import SmoothedHinge
-from nogap.units import ReLU
+from nogap.solvers.stochastic import stochastic_descent
+from nogap.units import Convolution, ReLU
 
 SMOOTH_LOSSES = ["squared", "huber", "logistic", "squared_hinge", "multinomial"]
 RELU = ReLU()
@@ -365,6 +367,61 @@ def test_sliding_ends_near_a_stationary_point_of_the_true_objective():
     best = refit_sizes(problem, moved, Features(problem, RELU, moved))[0]
     value = objective(problem, RELU, moved)
     assert value - objective(problem, RELU, best) <= 1e-5 * value
+
+
+def patches_problem(pooling, n, loss="squared"):
+    """Signals whose figures are nearly equal to their neighbours', and some filters."""
+    rng = np.random.default_rng(0)
+    X = np.cumsum(rng.normal(size=(n, 9)), axis=1)
+    unit = Convolution(4, pooling=pooling).for_data(X, True)
+    problem = formulate(X, targets(loss, rng, n), beta=0.3, loss=loss, hidden_bias=True, unit=unit)
+    m, q = 5, unit.readouts
+    U, A = rng.normal(size=(m, 5)), rng.normal(size=(m, q * problem.n_outputs))
+    return problem, unit, Neurons.from_factors(U, A, np.zeros(problem.n_outputs), np.zeros(m, int))
+
+
+@pytest.mark.parametrize("pooling", ["average", "max", None])
+@pytest.mark.parametrize("loss", ["squared", "multinomial"])
+def test_coordinates_of_a_descent(pooling, loss):
+    problem, unit, neurons = patches_problem(pooling, 20, loss)
+    at = Coordinates(problem, unit, neurons)
+    x = weights_of(neurons, problem)
+    z = at.of(x)
+    assert_allclose(at.weights(z), x, atol=1e-12)
+    function = WeightDecay(problem, unit, neurons)
+    seen = at.seen_by(function)
+    value, gradient = seen(z)
+    assert_allclose(value, function(x)[0], rtol=1e-12)
+    along = np.random.default_rng(1).normal(size=z.size)
+    along[-problem.n_outputs :] = 0.0  # there is no intercept
+    step = 1e-6 * np.linalg.norm(z) / np.linalg.norm(along)
+    slope = (seen(z + step * along)[0] - seen(z - step * along)[0]) / (2 * step)
+    assert_allclose(slope, gradient @ along, rtol=1e-4)
+
+
+def test_coordinates_take_neighbouring_figures_apart():
+    problem, unit, neurons = patches_problem("max", 400)
+    function = WeightDecay(problem, unit, neurons)
+    _, plain = minimise(function, weights_of(neurons, problem), 60)
+    assert objective(problem, unit, slide(problem, unit, neurons, 30)) < plain
+
+
+@pytest.mark.parametrize("loss", ["squared", "multinomial"])
+@pytest.mark.parametrize("single", [False, True])
+def test_a_stochastic_descent(loss, single):
+    problem, unit, neurons = patches_problem("max", 400, loss)
+    before = objective(problem, unit, neurons)
+
+    def run(seed):
+        rng = np.random.default_rng(seed)
+        return stochastic_descent(problem, unit, neurons, 40, rng, single=single)
+
+    assert objective(problem, unit, run(0)) < 0.7 * before
+    assert_allclose(run(0).directions, run(0).directions, atol=0)
+    stopped = stochastic_descent(
+        problem, unit, neurons, 40, np.random.default_rng(0), lambda: True, single=single
+    )
+    assert_allclose(objective(problem, unit, stopped), before, rtol=1e-5)
 
 
 def test_sliding_nothing():

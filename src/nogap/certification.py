@@ -250,10 +250,11 @@ def _certify_network(
     ):
         if first.relative_gap <= tol:
             return first
-        best, value, further = _trained_on(problem, unit, neurons, method, tol, max_time, rng)
+        trained = _trained_on(problem, unit, neurons, first, method, tol, max_time, rng)
+        best, value, further = trained
         answer = better(about(further, first.objective), first) if first.proved else further
     elif isinstance(unit, Tanh):
-        verdict = _between_signs(problem, unit, neurons, method, tol, max_time, rng)
+        verdict = _between_signs(problem, unit, neurons, first, method, tol, max_time, rng)
         best, value = verdict.neurons, verdict.value
         answer = _answer(verdict, method, first.objective)
     else:
@@ -328,31 +329,37 @@ def _trained_on(
     problem: Problem,
     unit: Unit,
     start: Neurons,
+    first: Certificate,
     method: Method,
     tol: float,
     max_time: float,
     rng: np.random.Generator,
 ) -> tuple[Neurons, float, Certificate]:
-    """A better dual point by training on from the network: the bound holds for every network."""
+    """A better dual point by training on from the network: the bound holds for every network.
+
+    The first certificate where the time was too short for one search.
+    """
     limits = Limits(tol=tol, max_time=max_time)
     plan = adaptive_plan(problem, unit, limits, rng, exact=_is_exact(problem, unit, method))
     outcome = plan.run_on(problem, []).run(start)
     value = neurons_objective(problem, unit, outcome.neurons)
-    return outcome.neurons, value, outcome.certificate
+    return outcome.neurons, value, first if outcome.hasty else outcome.certificate
 
 
 def _between_signs(
     problem: Problem,
     unit: Tanh,
     start: Neurons,
+    first: Certificate,
     method: Method,
     tol: float,
     max_time: float,
     rng: np.random.Generator,
 ) -> Verdict:
     """Half the time for a better tanh network, half for what sign units prove about all of them."""
-    best, value, estimate = _trained_on(problem, unit, start, method, tol, 0.5 * max_time, rng)
-    proof = tanh.proof_by_signs(problem, tol, 0.5 * max_time, rng)
+    half = 0.5 * max_time
+    best, value, estimate = _trained_on(problem, unit, start, first, method, tol, half, rng)
+    proof = tanh.proof_by_signs(problem, tol, half, rng)
     return Verdict(proof, estimate, best, value)
 
 

@@ -21,10 +21,12 @@ from nogap.regularization import beta_max
 from nogap.solution import Solution, Status
 from nogap.solvers.neurons import Neurons
 from nogap.training import train
+from nogap.units import GatedReLU, Linear
+from nogap.units.choice import get_unit
 
 N_BETAS = 20
 OF_PROBLEM = ("loss", "hidden_bias", "fit_intercept", "sample_weight")
-OF_BETA_MAX = (*OF_PROBLEM, "random_state")
+OF_BETA_MAX = (*OF_PROBLEM, "unit", "random_state")
 
 
 def path(
@@ -45,6 +47,7 @@ def path(
     Parameters
     ----------
     X : array or sparse matrix (n, d)
+        Or whatever the unit takes: signals, images or patches for a convolution.
     y : array (n,) or (n, C)
     betas : array, int or None
         The penalties, in any order; a number of them, or None, spaces that many geometrically
@@ -92,8 +95,9 @@ def path(
     limit = check_optional_positive(max_time, "max_time")
     tol, null_tol = check_positive(tol, "tol"), check_optional_positive(null_tol, "null_tol")
     penalties = _penalties(X, y, betas, n_betas, smallest, options)
-    patterns = options.get("patterns", "adaptive")
-    warm = isinstance(patterns, str) and patterns == "adaptive" and options.get("unit") != "gated"
+    patterns, unit = options.get("patterns", "adaptive"), get_unit(options.get("unit", "relu"))
+    adaptive = isinstance(patterns, str) and patterns == "adaptive"
+    warm = adaptive and not isinstance(unit, GatedReLU)
     slack = None if null_tol is None else null_tol * _null_objective(X, y, options) or None
     start = warm_start
     solutions: list[Solution] = []
@@ -122,7 +126,9 @@ def path(
 def _null_objective(X: Any, y: ArrayLike, options: dict[str, Any]) -> float:
     """Objective of the empty network: the best constant, where there is an intercept."""
     chosen = {k: v for k, v in options.items() if k in OF_PROBLEM}
-    problem = formulate(X, y, beta=1.0, **chosen)
+    unit = get_unit(options.get("unit", "relu"))
+    bound = unit.for_data(X, chosen.get("hidden_bias", False))
+    problem = formulate(X, y, beta=1.0, unit=bound, **chosen)
     return problem.loss_value(np.zeros_like(problem.Y) + Neurons.none(problem).intercept)
 
 
@@ -152,7 +158,10 @@ def _penalties(
     share = as_float(smallest)
     if not 0 < share < 1:
         raise ValueError(f"smallest must lie between 0 and 1, got {smallest!r}")
-    largest = beta_max(X, y, **{k: v for k, v in options.items() if k in OF_BETA_MAX})
+    chosen = {k: v for k, v in options.items() if k in OF_BETA_MAX}
+    if isinstance(get_unit(chosen.get("unit", "relu")), GatedReLU | Linear):
+        del chosen["unit"]  # whose largest penalty is that of ReLU units, about
+    largest = beta_max(X, y, **chosen)
     if not largest > 0:
         raise ValueError("the empty network is optimal for every beta; there is no path")
     return [float(b) for b in largest * np.geomspace(1.0, share, count or N_BETAS)]

@@ -64,7 +64,7 @@ class ConvolutionalNetwork(Network):
         self.tied = unit.tied
         self.sample_shape = sample_shape
         A = numbers(output_weights, "output_weights")
-        A = A.reshape(len(A), -1) if A.ndim == 3 else A
+        A = A.reshape(len(A), A.shape[1] * A.shape[2]) if A.ndim == 3 else A
         super().__init__(hidden_weights, A, hidden_bias, 0.0, activation=unit.activation)
         assert self.unit.geometry is not None
         h, q = self.unit.geometry.n_weights, self.unit.readouts
@@ -179,7 +179,7 @@ class ConvolutionalNetwork(Network):
             filters = np.take_along_axis(padded, table[gate], axis=1)
             spread = np.zeros((len(A), K, A.shape[1]))
             spread[np.arange(len(A)), gate] = A
-            A = spread.reshape(len(A), -1)
+            A = spread.reshape(len(A), K * A.shape[1])
             U = np.column_stack([filters, U[:, D:]])
         return cls(
             U[:, :-1] if biased else U,
@@ -202,7 +202,7 @@ class ConvolutionalNetwork(Network):
         if self.tied:
             U = np.column_stack([U, bias]) if biased else U
             return U, self.output_weights, np.zeros(m, dtype=np.intp)
-        A = self.output_weights.reshape(m, -1, self.n_outputs)
+        A = self.output_weights.reshape(m, self.unit.readouts, self.n_outputs)
         gate = np.linalg.norm(A, axis=2).argmax(axis=1)
         placed = np.zeros((m, unit.geometry.size + 1))
         np.put_along_axis(placed, unit.geometry.table[gate], U, axis=1)

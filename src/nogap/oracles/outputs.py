@@ -19,9 +19,11 @@ from nogap._typing import Array
 from nogap.certificate import Correlation
 from nogap.oracles.base import Candidates, distinct, empty, never
 from nogap.oracles.branch_and_bound import BranchAndBound
+from nogap.oracles.pooled_cones import PooledBound
 from nogap.oracles.simplices import bisected, largest_linear
 from nogap.problem import EPS
 from nogap.rows import Rows
+from nogap.units import ReLU, Unit
 
 MOST_OUTPUTS = 6  # 2^(C - 1) orthants; beyond it one orthant's bound serves for all
 INNER_PRECISION = 0.1  # of the precision that is asked
@@ -39,6 +41,10 @@ class OutputBound:
         the budget ends first.
     max_cones : int
         Budget of output directions whose correlation is bounded.
+    scalar : oracle, optional
+        Bounds the correlation of one output; branch and bound of dense ReLU units by default.
+    unit : Unit, optional
+        What it bounds, ReLU by default.
 
     Attributes
     ----------
@@ -49,12 +55,21 @@ class OutputBound:
     complete = True
     cut_short = False
 
-    def __init__(self, rows: Rows, precision: float = 1e-3, max_cones: int = 2000) -> None:
+    def __init__(
+        self,
+        rows: Rows,
+        precision: float = 1e-3,
+        max_cones: int = 2000,
+        scalar: BranchAndBound | PooledBound | None = None,
+        unit: Unit | None = None,
+    ) -> None:
         self.should_stop: Callable[[], bool] = never
         self.enough = 0.0
         self.precision, self.max_cones = precision, max_cones
-        self.rows = rows
-        self.scalar = BranchAndBound(rows, INNER_PRECISION * precision, MOST_STEPS)
+        self.rows, self.unit = rows, ReLU() if unit is None else unit
+        inner = INNER_PRECISION * precision
+        self.scalar = BranchAndBound(rows, inner, MOST_STEPS) if scalar is None else scalar
+        self.scalar.precision = inner
 
     def price(
         self, V: Array, count: int, starts: Array | None = None
@@ -129,7 +144,8 @@ class _Outputs:
 
     def _values(self, directions: Array) -> Array:
         norms = np.linalg.norm(directions, axis=1)
-        features = np.maximum(self.oracle.rows.forward(directions.T), 0.0)
+        gate = np.zeros(len(directions), dtype=np.intp)
+        features = self.oracle.unit.features(self.oracle.rows, directions.T, gate)
         values: Array = np.linalg.norm(features.T @ self.V, axis=1) / np.where(norms > 0, norms, 1)
         return values
 

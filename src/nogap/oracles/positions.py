@@ -14,7 +14,10 @@ from nogap.units import Convolution
 
 
 class StackedOracle:
-    """Sum and average pooling: a dense layer on all patches, each with its sample's share of V.
+    """A dense layer on all patches: of sum and average pooling, and of a weight for every patch.
+
+    Where patches are pooled, each has its sample's share of V.  Where each has output weights of
+    its own, each position has outputs of its own, K C in all.
 
     Parameters
     ----------
@@ -43,7 +46,16 @@ class StackedOracle:
     ) -> tuple[Candidates, Correlation]:
         """What the dense layer's oracle says."""
         _hand_on(self, self.inner)
-        return self.inner.price(self.unit.spread(V, self.n_patches), count, starts)
+        return self.inner.price(self._on_patches(V), count, starts)
+
+    def _on_patches(self, V: Array) -> Array:
+        """V (n, C) as a dual point of the dense layer."""
+        if self.unit.pooling is not None:
+            return self.unit.spread(V, self.n_patches)
+        (n, C), K = V.shape, self.unit.n_positions
+        by_position = np.zeros((n, K, K, C))
+        by_position[:, np.arange(K), np.arange(K)] = V[:, None]
+        return by_position.reshape(n * K, K * C)
 
 
 class UntiedOracle:

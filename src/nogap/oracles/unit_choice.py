@@ -8,6 +8,7 @@ from nogap.oracles.base import Oracle
 from nogap.oracles.choice import exact_is_cheap, exact_oracle
 from nogap.oracles.faces import CHEAP_WORK, FaceOracle, face_count
 from nogap.oracles.outputs import OutputBound
+from nogap.oracles.pooled_cones import PooledBound
 from nogap.oracles.positions import StackedOracle, UntiedOracle
 from nogap.oracles.search import SearchOracle
 from nogap.oracles.sign_cells import CHEAP_WORK as CHEAP_SIGN_WORK
@@ -80,19 +81,23 @@ def bound_oracle_of(
     Raises
     ------
     ValueError
-        A convolution whose features are no sums of ReLUs, or too many patches.
+        A linear convolution, too many patches, or filters too large for max pooling.
     """
     if not isinstance(unit, Convolution):
         return OutputBound(rows, precision)
-    if unit.activation == "relu" and not unit.tied:
+    if unit.activation == "linear":
+        raise ValueError(
+            "a linear convolution needs no branch and bound, singular values settle it; use "
+            "method='exact'"
+        )
+    if not unit.tied:
         bounds = [OutputBound(part, precision) for part in _positions(rows, unit)]
         return UntiedOracle(bounds, unit)
-    if unit.activation == "relu" and _stacks(unit):
-        return StackedOracle(OutputBound(_stacked(rows), precision), unit, height(rows))
-    raise ValueError(
-        "branch and bound serves ReLU convolutions with sum or average pooling or with untied "
-        "filters; use method='exact' or 'search' for others"
-    )
+    patches = _stacked(rows)
+    if unit.pooling == "max":
+        pooled = PooledBound(patches, unit.n_positions)
+        return OutputBound(rows, precision, scalar=pooled, unit=unit)
+    return StackedOracle(OutputBound(patches, precision), unit, height(rows))
 
 
 def _stacked(rows: Rows) -> MemoryRows:

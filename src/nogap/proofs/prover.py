@@ -188,7 +188,7 @@ class Prover:
         value = objective(self.problem, self.unit, outcome.neurons)
         if value <= self.value:
             self.neurons, self.value = outcome.neurons, value
-        self.estimate = outcome.certificate
+        self.estimate = self.estimate if outcome.hasty else outcome.certificate
         V: Array = outcome.certificate.dual.reshape(self.problem.Y.shape)
         return V
 

@@ -54,12 +54,16 @@ class Limits:
 
 @dataclass
 class Outcome:
-    """Where the loop ended."""
+    """Where the loop ended.
+
+    ``hasty`` says that every search was cut short, so that the certificate claims too much.
+    """
 
     neurons: Neurons
     certificate: Certificate
     status: Status
     history: list[Record] = field(default_factory=list)
+    hasty: bool = False
 
 
 class Clock:
@@ -151,9 +155,11 @@ class ColumnGeneration:
         self.value = self.best_value = objective(self.problem, self.unit, self.neurons)
         self.level = 0
         self.certificate: Certificate | None = None
+        self.hasty = False
         with self.clock.interrupt:
             status = self._run_interruptibly(start)
-        return Outcome(self.best, self._final_certificate(), status, self.history)
+        final = self._final_certificate()
+        return Outcome(self.best, final, status, self.history, self.hasty)
 
     def _at_most(self, start: Neurons) -> Neurons:
         """The largest of the given neurons, as many as there may be."""
@@ -293,6 +299,7 @@ class ColumnGeneration:
             # a search that was cut short would claim too much; an older bound stays what it is
             self.certificate = about(self.certificate, self.best_value)
             return found, self.certificate
+        self.hasty = oracle.cut_short
         certificate = certificate_from_dual(self.problem, self.best_value, V, correlation)
         if oracle.complete:  # its bounds stay true, so the best of them is kept
             if self.strongest is not None:

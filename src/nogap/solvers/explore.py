@@ -21,6 +21,7 @@ from nogap.problem import Problem
 from nogap.solvers.masters import FreeMaster
 from nogap.solvers.neurons import Neurons, outputs, with_best_outputs
 from nogap.solvers.slide import slide
+from nogap.solvers.stochastic import stochastic_descent
 from nogap.units import Unit
 
 ShouldStop = Callable[[], bool]
@@ -38,6 +39,8 @@ FIRST_STEPS = (10, 30)  # after which the wide start shows how far it is
 WIDE_STEPS = 110  # that follow them
 GROWTH, GROWN_STEPS = 3, 40  # of the samples of larger data, and steps on each
 LAST_STEPS = (10, 20, 40, 40)  # on all rows
+BATCHES = 800  # of a stochastic descent on patches, where a step on all is dear
+LAST_PATCH_STEPS = 20  # on all of them
 SHORT_ASCENT = 15
 GLANCES = 10  # half the starts of a quick look
 COMPANY = 2.0  # rough candidates a neuron in one step, and
@@ -74,35 +77,65 @@ class Explorer:
         network much wider than the optimum has few bad local minima, and a hundred float32 steps
         of it cost less than the rounds of pricing that would find the same neurons.
         """
-        n, d, C = self.problem.rows.n, self.problem.rows.d, self.problem.n_outputs
-        dense = self.problem.rows.n_positions == 1
-        width = min(self._width(largest), 4 * n)
+        wide = self._random(empty, V, min(self._width(largest), 4 * self.problem.rows.n))
+        rows = max(SAMPLE_ROWS // self.problem.rows.n_positions, FEWEST_SAMPLES)
+        sample = self.problem.sampled(self.rng, rows)
+        if sample is self.problem:
+            return self._start_on_all(wide, should_stop)
+        if self.problem.rows.n_positions > 1:
+            return self._start_on_batches(sample, wide, should_stop)
+        return self._start_on_samples(sample, wide, should_stop)
+
+    def _random(self, empty: Neurons, V: Array, width: int) -> Neurons:
+        """Random neurons of a size that lets outputs come near to the dual point V (n, C)."""
+        d, C = self.problem.rows.d, self.problem.n_outputs
         gate = self.unit.draw_gates(self.rng, width)
         total = float(self.problem.rows.squared_norms().sum()) + 1e-300
         scale = float(np.linalg.norm(V)) / np.sqrt(total)
-        wide = Neurons(
+        return Neurons(
             _unit_rows(self.unit.restrict(self.rng.standard_normal((width, d)).T, gate).T),
             _unit_rows(self.rng.standard_normal((width, C * self.unit.readouts))),
             np.full(width, scale / np.sqrt(width)),
             empty.intercept,
             gate,
         )
-        rows = max(SAMPLE_ROWS // self.problem.rows.n_positions, FEWEST_SAMPLES)
-        sample = self.problem.sampled(self.rng, rows)
+
+    def _start_on_all(
+        self, wide: Neurons, should_stop: ShouldStop
+    ) -> Iterator[tuple[Neurons, Array]]:
+        for steps in FIRST_STEPS:
+            wide = self._slide(self.problem, wide, steps, should_stop)
+            yield self._as_it_is(wide)
+        yield self.master.settle(self._slide(self.problem, wide, WIDE_STEPS, should_stop))
+
+    def _start_on_samples(
+        self, sample: Problem, wide: Neurons, should_stop: ShouldStop
+    ) -> Iterator[tuple[Neurons, Array]]:
+        """The same where there are many rows: on growing samples, then on all."""
         for steps in FIRST_STEPS:
             wide = self._slide(sample, wide, steps, should_stop)
             yield self._as_it_is(wide)
-        if sample is self.problem or not dense:
-            wide = self._slide(sample, wide, WIDE_STEPS, should_stop)
-        while (rows := GROWTH * rows) < n:  # steps on growing samples are the cheaper part
+        rows = sample.rows.n
+        while (rows := GROWTH * rows) < self.problem.rows.n:
             sample = self.problem.sampled(self.rng, rows)
             wide = self._slide(sample, wide, GROWN_STEPS, should_stop)
-            if dense:  # fewer neurons for the dear steps
-                wide, _ = FreeMaster(sample, self.unit).settle(wide)
-        if dense and sample is not self.problem:
-            for steps in LAST_STEPS:
-                wide = self._slide(self.problem, wide, steps, should_stop)
-                yield self._as_it_is(wide)
+            wide, _ = FreeMaster(sample, self.unit).settle(wide)  # few for the dear steps
+        for steps in LAST_STEPS:
+            wide = self._slide(self.problem, wide, steps, should_stop)
+            yield self._as_it_is(wide)
+        yield self.master.settle(wide)
+
+    def _start_on_batches(
+        self, sample: Problem, wide: Neurons, should_stop: ShouldStop
+    ) -> Iterator[tuple[Neurons, Array]]:
+        """The same where a step on all patches is dear: a few on a sample, then on batches."""
+        wide = self._slide(sample, wide, FIRST_STEPS[0], should_stop)
+        yield self._as_it_is(wide)
+        single = self.problem.fits_single_precision
+        wide = stochastic_descent(
+            self.problem, self.unit, wide, BATCHES, self.rng, should_stop, single=single
+        )
+        wide = self._slide(self.problem, wide, LAST_PATCH_STEPS, should_stop)
         yield self.master.settle(wide)
 
     def _slide(

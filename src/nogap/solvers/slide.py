@@ -15,6 +15,7 @@ from nogap._typing import Array
 from nogap.losses import Hinge
 from nogap.problem import Problem
 from nogap.rows import height
+from nogap.solvers.coordinates import Coordinates, bends_unevenly
 from nogap.solvers.lbfgs import minimise
 from nogap.solvers.neurons import Neurons
 from nogap.solvers.retune import retune
@@ -44,28 +45,45 @@ def slide(
         return retune(problem, unit, neurons, max_iter, should_stop)
     if neurons.count == 0:
         return neurons
-    if isinstance(problem.loss, Hinge):
-        problem = replace(problem, loss=SmoothedHinge(SMOOTHING_WIDTH))
+    problem = smoothed(problem)
     problem = problem.in_single_precision() if single else problem
-    m, d, C = neurons.count, problem.rows.d, problem.n_outputs
-    width = C * unit.readouts
-    objective = _WeightDecay(problem, unit, neurons)
-    root = np.sqrt(neurons.sizes)[:, None]
-    start = np.concatenate(
-        [
-            (root * neurons.directions).T.ravel(),
-            (root * neurons.outputs).ravel(),
-            neurons.intercept,
-        ]
-    ).astype(problem.Y.dtype)
+    objective, start = WeightDecay(problem, unit, neurons), weights_of(neurons, problem)
     share = max(enough[0], 1e-6 if single else 1e-12)
-    found, _ = minimise(objective, start, max_iter, should_stop, share, enough[1])
-    found = found.astype(np.float64)
-    U, A = found[: m * d].reshape(d, m).T, found[m * d : m * (d + width)].reshape(m, width)
-    return Neurons.from_factors(U, A, found[-C:], neurons.gate)
+    if bends_unevenly(problem):
+        at = Coordinates(problem, unit, neurons)
+        seen = at.seen_by(objective)
+        found, _ = minimise(seen, at.of(start), max_iter, should_stop, share, enough[1])
+        found = at.weights(found)
+    else:
+        found, _ = minimise(objective, start, max_iter, should_stop, share, enough[1])
+    return neurons_of(found, problem, unit, neurons)
 
 
-class _WeightDecay:
+def smoothed(problem: Problem) -> Problem:
+    """The problem with a loss that has a gradient."""
+    if isinstance(problem.loss, Hinge):
+        return replace(problem, loss=SmoothedHinge(SMOOTHING_WIDTH))
+    return problem
+
+
+def weights_of(neurons: Neurons, problem: Problem) -> Array:
+    """The balanced weights (U (d, m), A (m, q C), b (C,)) as one vector."""
+    root = np.sqrt(neurons.sizes)[:, None]
+    U, A = (root * neurons.directions).T, root * neurons.outputs
+    x: Array = np.concatenate([U.ravel(), A.ravel(), neurons.intercept])
+    return x.astype(problem.Y.dtype)
+
+
+def neurons_of(x: Array, problem: Problem, unit: Unit, like: Neurons) -> Neurons:
+    """The neurons of such a vector; those without weights are dropped."""
+    m, d, C = like.count, problem.rows.d, problem.n_outputs
+    width = C * unit.readouts
+    x = x.astype(np.float64)
+    U, A = x[: m * d].reshape(d, m).T, x[m * d : m * (d + width)].reshape(m, width)
+    return Neurons.from_factors(U, A, x[-C:], like.gate)
+
+
+class WeightDecay:
     """Value and gradient at the vector (U (d, m), A (m, q C), b (C,))."""
 
     def __init__(self, problem: Problem, unit: Unit, neurons: Neurons) -> None:

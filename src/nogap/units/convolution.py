@@ -202,9 +202,10 @@ class Convolution(MaskUnit):
             return on
         by_sample = Z.reshape(len(Z) // self.n_positions, self.n_positions, Z.shape[1])
         largest = by_sample.max(axis=1, keepdims=True)
-        chosen: BoolArray = (by_sample == largest) & (largest > 0)
-        if chosen.sum(axis=1).max(initial=0) > 1:  # equal patches: the first of them counts
-            first = by_sample.argmax(axis=1)[:, None]
+        largest[~(largest > 0)] = np.inf  # which nothing is equal to
+        chosen: BoolArray = by_sample == largest
+        if np.count_nonzero(chosen) > np.count_nonzero(largest < np.inf):
+            first = by_sample.argmax(axis=1)[:, None]  # equal patches: the first of them counts
             only = np.zeros_like(chosen)
             np.put_along_axis(only, first, True, axis=1)
             chosen &= only
