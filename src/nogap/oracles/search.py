@@ -23,7 +23,8 @@ FEWEST_POLISHED = 10  # that make an estimate, where they do not exceed the thre
 SAMPLE_ROWS = 20_000
 FEWEST_SAMPLES = 300  # with many patches a sample
 LAST_STEPS = 30  # of the ascent on all rows, after one on a sample
-LAST_PATCH_STEPS = 5  # and of one on all patches, each of which costs as much as many rows
+LAST_PATCH_STEPS = 8  # and of one on all patches, each of which costs as much as many rows
+STEP, LAST_PATCH_STEP = 0.5, 0.1  # lengths to begin with, on the sphere
 POLISHED_ROWS = 40_000  # beyond, the kink of a single row is too slight to stop an ascent
 DISTURBANCE = (0.2, 1.0)  # size of the noise added to an active direction of norm 1
 GROW, SHRINK = 1.6, 0.4  # step per candidate, after a success and after a failure
@@ -103,9 +104,15 @@ class SearchOracle:
         found = sample.rough(W[index], starts, steps, count)
         everywhere = SearchOracle(rows, self.rng, self.n_seeds, unit=self.unit)
         everywhere.should_stop = self.should_stop
-        U, _ = everywhere._ascend(W, found.directions.T.copy(), found.gate, last)
-        values = np.linalg.norm(self._correlations(V, U, found.gate), axis=0)
-        return distinct(Candidates(U.T, values, found.gate), count, tolerance=1e-2)
+        U, gate, step = found.directions.T.copy(), found.gate, STEP
+        if self.rows.n_positions > 1:
+            step = LAST_PATCH_STEP
+            if starts is not None and starts.size:  # where a descent was stopped, these still rise
+                U = np.concatenate([U, starts.T.astype(U.dtype)], axis=1)
+                gate = np.concatenate([gate, self.unit.gates_of(starts)])
+        U, _ = everywhere._ascend(W, U, gate, last, step)
+        values = np.linalg.norm(self._correlations(V, U, gate), axis=0)
+        return distinct(Candidates(U.T, values, gate), count, tolerance=1e-2)
 
     def _sample(self) -> IntArray | None:
         """Some of the rows where there are very many."""
@@ -162,12 +169,14 @@ class SearchOracle:
         """Typical norm of a row."""
         return float(np.sqrt(np.mean(self.rows.squared_norms())))
 
-    def _ascend(self, V: Array, U: Array, gate: IntArray, n_steps: int) -> tuple[Array, Array]:
+    def _ascend(
+        self, V: Array, U: Array, gate: IntArray, n_steps: int, first_step: float = STEP
+    ) -> tuple[Array, Array]:
         """Ascent with a step per column; the output direction is the one the seed prefers."""
         correlations = self._correlations(V, U, gate)
         S = correlations / np.maximum(np.linalg.norm(correlations, axis=0), 1e-300)
         values, S, G = self._value_and_gradient(V, U, gate, S)
-        steps = np.full(U.shape[1], 0.5)
+        steps = np.full(U.shape[1], first_step)
         for _ in range(n_steps):
             tangent = self.unit.tangent(U, G)
             sizes = np.linalg.norm(tangent, axis=0)
