@@ -20,7 +20,12 @@ from nogap import (
     circular_three_layer,
     train,
 )
+from nogap.formulation import formulate
+from nogap.oracles.search import SearchOracle
 from nogap.oracles.unit_choice import bound_oracle_of, exact_oracle_of
+from nogap.solvers.features import Features
+from nogap.solvers.neurons import Neurons
+from nogap.solvers.refit import refit_sizes
 from nogap.units import Convolution
 
 
@@ -433,6 +438,37 @@ def test_branch_and_bound_proves_what_enumeration_proves(options):
     assert bound.proved
     assert bound.lower_bound <= exact.objective * (1 + 1e-9)
     assert bound.relative_gap <= 2e-3
+
+
+def test_a_search_on_very_many_patches_sees_that_a_descent_was_stopped(monkeypatch):
+    """Maximisers on a sample say little of all samples; the neurons themselves still rise."""
+    for name in ("SAMPLE_ROWS", "FEWEST_SAMPLES"):
+        monkeypatch.setattr(f"nogap.oracles.search.{name}", 4)
+    g = np.random.default_rng(0)
+    X = g.standard_normal((650, 86))
+    y = X[:, 3::9].max(axis=1) + g.standard_normal(650)
+    unit = Convolution(20, pooling="max").for_data(X, False)
+    problem = formulate(X, y, beta=20.0, unit=unit, fit_intercept=True)
+    U = g.standard_normal((4, 20))
+    some = Neurons.from_factors(U, np.ones((4, 1)), np.zeros(1), np.zeros(4, dtype=int))
+    some, V = refit_sizes(problem, some, Features(problem, unit, some))
+    oracle = SearchOracle(problem.rows, g, 1, unit=unit)
+    found = oracle.rough(V, some.directions, 0, 5)  # no step on the sample
+    patches = np.lib.stride_tricks.sliding_window_view(X, 20, axis=1)
+
+    def falling(u):
+        Z, u = patches @ u, u / np.linalg.norm(u)
+        best = np.take_along_axis(patches, Z.argmax(axis=1)[:, None, None], axis=1)[:, 0]
+        pooled = np.maximum(best @ u, 0.0)
+        return -float(V[:, 0] @ pooled), -(V[:, 0] * (pooled > 0)) @ best
+
+    u = some.directions[int(some.sizes.argmax())]
+    sign = -1.0 if falling(u)[0] > 0 else 1.0
+    for _ in range(6):  # plain ascent on the sphere
+        u = u - sign * 2e-3 * falling(u)[1]
+        u /= np.linalg.norm(u)
+    assert abs(falling(u)[0]) > 1.1 * problem.beta
+    assert found.best >= 0.98 * abs(falling(u)[0])
 
 
 @pytest.mark.parametrize("pooling", ["max", None])

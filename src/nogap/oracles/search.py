@@ -23,7 +23,8 @@ FEWEST_POLISHED = 10  # that make an estimate, where they do not exceed the thre
 SAMPLE_ROWS = 20_000
 FEWEST_SAMPLES = 300  # with many patches a sample
 LAST_STEPS = 30  # of the ascent on all rows, after one on a sample
-LAST_PATCH_STEPS = 5  # and of one on all patches, each of which costs as much as many rows
+LAST_PATCH_STEPS = 8  # and of one on all patches, each of which costs as much as many rows
+STEP, LAST_PATCH_STEP = 0.5, 0.1  # lengths to begin with, on the sphere
 SINGLE_PRECISION_ENTRIES = 20_000  # entries of the data from which float32 is faster
 POLISHED_ROWS = 40_000  # beyond, the kink of a single row is too slight to stop an ascent
 DISTURBANCE = (0.2, 1.0)  # size of the noise added to an active direction of norm 1
@@ -91,15 +92,19 @@ class SearchOracle:
         if not np.any(V):
             return empty(self.rows.d)
         fast, W = self._fast(V)
-        index = self._sample()
+        index, step = self._sample(), STEP
         if index is None or not np.any(V[index]):  # a sample may miss all that is not zero
             U, gate = self._seeds(V, starts)
         else:
             sample = self._on(fast.rows.subset(index))
             found = sample.rough(W[index], starts, steps, count)
-            U, gate = found.directions.T.copy(), found.gate
-            steps = LAST_STEPS if self.rows.n_positions == 1 else LAST_PATCH_STEPS
-        U, values = fast._ascend(W, U.astype(W.dtype, copy=False), gate, steps)
+            U, gate, steps = found.directions.T.copy(), found.gate, LAST_STEPS
+            if self.rows.n_positions > 1:
+                steps, step = LAST_PATCH_STEPS, LAST_PATCH_STEP
+                if starts is not None and starts.size:  # where a descent was stopped, they rise
+                    U = np.concatenate([U, starts.T], axis=1)
+                    gate = np.concatenate([gate, self.unit.gates_of(starts)])
+        U, values = fast._ascend(W, U.astype(W.dtype, copy=False), gate, steps, step)
         if W is not V:
             U = self.unit.project(U.astype(V.dtype))
             values = np.linalg.norm(self._correlations(V, U, gate), axis=0)
@@ -173,12 +178,14 @@ class SearchOracle:
         """Typical norm of a row."""
         return float(np.sqrt(np.mean(self.rows.squared_norms())))
 
-    def _ascend(self, V: Array, U: Array, gate: IntArray, n_steps: int) -> tuple[Array, Array]:
+    def _ascend(
+        self, V: Array, U: Array, gate: IntArray, n_steps: int, first_step: float = STEP
+    ) -> tuple[Array, Array]:
         """Ascent with a step per column; the output direction is the one the seed prefers."""
         correlations = self._correlations(V, U, gate)
         S = correlations / np.maximum(np.linalg.norm(correlations, axis=0), 1e-300)
         values, S, G = self._value_and_gradient(V, U, gate, S)
-        steps = np.full(U.shape[1], 0.5)
+        steps = np.full(U.shape[1], first_step)
         for _ in range(n_steps):
             tangent = self.unit.tangent(U, G)
             sizes = np.linalg.norm(tangent, axis=0)

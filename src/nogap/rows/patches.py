@@ -68,6 +68,7 @@ class PatchRows:
         self.dtype = np.dtype(dtype)
         self.n = int(X.shape[0])
         self.n_positions = geometry.n_positions
+        self.on_disk = isinstance(X, np.memmap)
         self.d = geometry.n_weights + int(hidden_bias)
         self.start = start
         small = self.n * self.n_positions * self.d <= KEPT_ENTRIES

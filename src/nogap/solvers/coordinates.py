@@ -20,7 +20,7 @@ from nogap.solvers.neurons import Neurons
 from nogap.units import Unit
 
 SAMPLES, NEURONS = 300, 20  # that G is the mean of
-MOST_COLUMNS = 500  # of a matrix worth its eigenvectors
+MOST_COLUMNS = 500  # of a matrix worth its eigenvectors; beyond, scales alone
 
 
 def bends_unevenly(problem: Problem) -> bool:
@@ -45,7 +45,7 @@ class Coordinates:
         index = np.unique(np.linspace(0, n - 1, min(n, SAMPLES)).astype(np.intp))
         sample, share = problem.subset(index), n / index.size
         G, squares, bend = _moments(sample, unit, neurons)
-        values, self.basis = np.linalg.eigh(share * G)
+        values, self.basis = _eigenvectors(share * G)
         for_U = np.maximum(values, 0.0)[:, None] * neurons.sizes + problem.beta
         for_A = np.repeat(share * squares * neurons.sizes + problem.beta, neurons.outputs.shape[1])
         for_b = np.full(problem.n_outputs, share * bend + problem.beta)
@@ -55,13 +55,13 @@ class Coordinates:
 
     def of(self, x: Array) -> Array:
         """The coordinates z of the weights x."""
-        z = self._turned(x, self.basis.T)
+        z = self._turned(x, back=True)
         z /= self.scales
         return z
 
     def weights(self, z: Array) -> Array:
         """The weights x that have the coordinates z."""
-        return self._turned(self._scales(z) * z, self.basis)
+        return self._turned(self._scales(z) * z)
 
     def seen_by(
         self, function: Callable[[Array], tuple[float, Array]]
@@ -70,14 +70,17 @@ class Coordinates:
 
         def seen(z: Array) -> tuple[float, Array]:
             value, gradient = function(self.weights(z))
-            return value, self._scales(z) * self._turned(gradient, self.basis.T)
+            return value, self._scales(z) * self._turned(gradient, back=True)
 
         return seen
 
-    def _turned(self, x: Array, basis: Array) -> Array:
-        d, m = self.shape
+    def _turned(self, x: Array, back: bool = False) -> Array:
         turned = x.copy()
-        turned[: d * m] = (basis.astype(x.dtype) @ x[: d * m].reshape(d, m)).ravel()
+        if self.basis is not None:
+            d, m = self.shape
+            basis = self.basis.astype(x.dtype, copy=False)
+            U = x[: d * m].reshape(d, m)
+            turned[: d * m] = ((basis.T if back else basis) @ U).ravel()
         return turned
 
     def _scales(self, like: Array) -> Array:
@@ -85,10 +88,15 @@ class Coordinates:
         return scales
 
 
+def _eigenvectors(G: Array) -> tuple[Array, Array | None]:
+    """Eigenvalues and eigenvectors, those of a diagonal being the unit vectors (None)."""
+    return np.linalg.eigh(G) if G.ndim == 2 else (G, None)
+
+
 def _moments(problem: Problem, unit: Unit, neurons: Neurons) -> tuple[Array, Array, float]:
     """G (d, d) of neurons of size 1, squared norms (m,) of their features, and the sum of weights.
 
-    All with the loss's curvature in the samples.
+    All with the loss's curvature in the samples. Of very many columns G is the diagonal only.
     """
     n = problem.rows.n
     X = problem.rows.take(np.arange(n)).astype(np.float64, copy=False)
@@ -99,12 +107,13 @@ def _moments(problem: Problem, unit: Unit, neurons: Neurons) -> tuple[Array, Arr
     F = neurons.outputs_at(Phi)
     bend = problem.weights * problem.loss.curvature(F, problem.Y).mean(axis=1)
     squares = np.einsum("im,i->m", Phi**2, np.repeat(bend, q)) / q
-    G = np.zeros((X.shape[1], X.shape[1]))
+    d = X.shape[1]
+    G = np.zeros((d, d) if d <= MOST_COLUMNS else d)
     largest = np.argsort(-neurons.sizes, kind="stable")[:NEURONS]
     for j in largest:
         each = np.linalg.norm(neurons.outputs[j].reshape(q, -1), axis=1)  # 1 where it is pooled
         B = unit.pool(mask[:, j, None] * X, n)
         weight = np.repeat(bend, q) * np.tile(each**2, n)
-        G += B.T @ (weight[:, None] * B)
+        G += B.T @ (weight[:, None] * B) if G.ndim == 2 else weight @ B**2
     assert height(problem.rows) == X.shape[0]
     return G / max(largest.size, 1), squares, float(bend.sum())

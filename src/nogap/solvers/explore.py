@@ -30,17 +30,16 @@ ShouldStop = Callable[[], bool]
 WIDTHS = (400, 800)  # neurons of the wide start, for small and for large data
 LARGE = 20_000  # entries of X
 MANY_ROWS = 8_000  # from which a step is so dear that fewer neurons do, and their optima are better
+MANY_SAMPLES = 1_000  # the same for patches
 LONG_WIDTH = 300  # of the wide start then
 FEW_FROM = 0.05  # of beta_max: half as many neurons for small data from here on
 PATCH_WIDTH = 60  # and on patches
-SAMPLE_ROWS = 4_000  # the start is rough: so many rows do for it
-FEWEST_SAMPLES = 500  # with many patches a sample
 FIRST_STEPS = (10, 30)  # after which the wide start shows how far it is
 WIDE_STEPS = 110  # that follow them
-GROWTH, GROWN_STEPS = 3, 40  # of the samples of larger data, and steps on each
-LAST_STEPS = (10, 20, 40, 40)  # on all rows
-BATCHES = 800  # of a stochastic descent on patches, where a step on all is dear
-LAST_PATCH_STEPS = 20  # on all of them
+SAMPLES = 500  # of many, for the very first steps
+POOL = 20_000  # of very many, that batches are taken from
+LAST_STEPS = (10, 20, 40, 40)  # on all rows, after the batches
+LAST_PATCH_STEPS = (20,)
 SHORT_ASCENT = 15
 GLANCES = 10  # half the starts of a quick look
 COMPANY = 2.0  # rough candidates a neuron in one step, and
@@ -62,6 +61,7 @@ class Explorer:
         self, problem: Problem, unit: Unit, master: FreeMaster, rng: np.random.Generator
     ) -> None:
         self.problem, self.unit, self.master, self.rng = problem, unit, master, rng
+        self._patches = problem.rows.n_positions > 1
 
     def glance(self, V: Array) -> Correlation:
         """A quick estimate of the dual correlation at the empty network's V (n, C)."""
@@ -78,13 +78,9 @@ class Explorer:
         of it cost less than the rounds of pricing that would find the same neurons.
         """
         wide = self._random(empty, V, min(self._width(largest), 4 * self.problem.rows.n))
-        rows = max(SAMPLE_ROWS // self.problem.rows.n_positions, FEWEST_SAMPLES)
-        sample = self.problem.sampled(self.rng, rows)
-        if sample is self.problem:
-            return self._start_on_all(wide, should_stop)
-        if self.problem.rows.n_positions > 1:
-            return self._start_on_batches(sample, wide, should_stop)
-        return self._start_on_samples(sample, wide, should_stop)
+        if self.problem.rows.n > (MANY_SAMPLES if self._patches else MANY_ROWS):
+            return self._start_on_batches(wide, should_stop)
+        return self._start_on_all(wide, should_stop)
 
     def _random(self, empty: Neurons, V: Array, width: int) -> Neurons:
         """Random neurons of a size that lets outputs come near to the dual point V (n, C)."""
@@ -108,34 +104,24 @@ class Explorer:
             yield self._as_it_is(wide)
         yield self.master.settle(self._slide(self.problem, wide, WIDE_STEPS, should_stop))
 
-    def _start_on_samples(
-        self, sample: Problem, wide: Neurons, should_stop: ShouldStop
-    ) -> Iterator[tuple[Neurons, Array]]:
-        """The same where there are many rows: on growing samples, then on all."""
-        for steps in FIRST_STEPS:
-            wide = self._slide(sample, wide, steps, should_stop)
-            yield self._as_it_is(wide)
-        rows = sample.rows.n
-        while (rows := GROWTH * rows) < self.problem.rows.n:
-            sample = self.problem.sampled(self.rng, rows)
-            wide = self._slide(sample, wide, GROWN_STEPS, should_stop)
-            wide, _ = FreeMaster(sample, self.unit).settle(wide)  # few for the dear steps
-        for steps in LAST_STEPS:
-            wide = self._slide(self.problem, wide, steps, should_stop)
-            yield self._as_it_is(wide)
-        yield self.master.settle(wide)
-
     def _start_on_batches(
-        self, sample: Problem, wide: Neurons, should_stop: ShouldStop
+        self, wide: Neurons, should_stop: ShouldStop
     ) -> Iterator[tuple[Neurons, Array]]:
-        """The same where a step on all patches is dear: a few on a sample, then on batches."""
+        """The same where a step on all rows is dear: a few on a sample, then on batches."""
+        problem = self.problem
+        sample = problem.sampled(self.rng, SAMPLES)
         wide = self._slide(sample, wide, FIRST_STEPS[0], should_stop)
         yield self._as_it_is(wide)
-        single = self.problem.fits_single_precision
-        wide = stochastic_descent(
-            self.problem, self.unit, wide, BATCHES, self.rng, should_stop, single=single
-        )
-        wide = self._slide(self.problem, wide, LAST_PATCH_STEPS, should_stop)
+        pool = problem.sampled(self.rng, POOL)
+        if pool is problem and pool.rows.on_disk:  # single rows of a file are dear
+            pool = problem.subset(np.arange(problem.rows.n))
+        single = problem.fits_single_precision
+        wide = stochastic_descent(pool, self.unit, wide, self.rng, should_stop, single=single)
+        if pool.rows.n < problem.rows.n:
+            wide, _ = FreeMaster(pool, self.unit).settle(wide)  # few are left for the dear steps
+        for steps in LAST_PATCH_STEPS if self._patches else LAST_STEPS:
+            yield self._as_it_is(wide)
+            wide = self._slide(problem, wide, steps, should_stop)
         yield self.master.settle(wide)
 
     def _slide(
@@ -156,7 +142,7 @@ class Explorer:
     def _width(self, largest: float) -> int:
         """Neurons of the wide start."""
         n, d = self.problem.rows.n, self.problem.rows.d
-        if self.problem.rows.n_positions > 1:
+        if self._patches:
             return PATCH_WIDTH
         if n > MANY_ROWS:
             return LONG_WIDTH
@@ -166,7 +152,7 @@ class Explorer:
 
     def _newcomers(self, active: int) -> int:
         """Rough candidates of one step."""
-        if self.problem.rows.n_positions > 1:  # a neuron costs as much as K of a dense layer
+        if self._patches:  # a neuron costs as much as K of a dense layer
             return PATCH_WIDTH // 2
         if self.problem.rows.n > MANY_ROWS:
             return NEWCOMERS[0]

@@ -1,4 +1,4 @@
-"""A stochastic descent for the start on very many patches: Adam (Kingma and Ba 2015) on batches.
+"""A stochastic descent for the start on very many rows: Adam (Kingma and Ba 2015) on batches.
 
 Far from the optimum a batch of samples says as well as all of them where to go, and the cost of one
 step of L-BFGS on ten thousand images pays for eighty of these.  In coordinates in which the
@@ -20,7 +20,8 @@ from nogap.solvers.neurons import objective as value_of
 from nogap.solvers.slide import WeightDecay, neurons_of, smoothed, weights_of
 from nogap.units import Unit
 
-BATCH = 128
+BATCH, PATCH_BATCH = 256, 128  # samples, of one row and of many patches
+VISITS = 102_400  # of samples, in all
 SAMPLE = 500  # whose objective is taken for that of all
 RATE = 0.2  # of the root of the objective per weight, which is what coordinates are measured in
 MEMORIES = (0.9, 0.999)  # of the means of gradients and of their squares
@@ -30,15 +31,16 @@ def stochastic_descent(
     problem: Problem,
     unit: Unit,
     neurons: Neurons,
-    n_steps: int,
     rng: np.random.Generator,
     should_stop: Callable[[], bool] = lambda: False,
     *,
     single: bool = False,
 ) -> Neurons:
-    """Neurons after that many steps on batches, in float32 if ``single``."""
+    """Neurons after steps on batches that see ``VISITS`` samples, in float32 if ``single``."""
     if neurons.count == 0:
         return neurons
+    size = BATCH if problem.rows.n_positions == 1 else PATCH_BATCH
+    n_steps = VISITS // size
     problem = smoothed(problem)
     at = Coordinates(problem, unit, neurons)
     sample = problem.sampled(rng, SAMPLE)
@@ -47,7 +49,7 @@ def stochastic_descent(
     z = at.of(weights_of(neurons, problem))
     largest = RATE * np.sqrt(first / z.size)
     mean, square = np.zeros_like(z), np.zeros_like(z)
-    for step, index in enumerate(_batches(problem.rows.n, n_steps, rng)):
+    for step, index in enumerate(_batches(problem.rows.n, size, n_steps, rng)):
         if should_stop():
             break
         weight = problem.rows.n / index.size
@@ -63,8 +65,8 @@ def stochastic_descent(
     return neurons_of(at.weights(z), problem, unit, neurons)
 
 
-def _batches(n: int, count: int, rng: np.random.Generator) -> list[Array]:
+def _batches(n: int, size: int, count: int, rng: np.random.Generator) -> list[Array]:
     """Indices of that many batches: every sample once before any comes again."""
-    each = -(-n // BATCH)
+    each = -(-n // size)
     rounds = [np.array_split(rng.permutation(n), each) for _ in range(-(-count // each))]
     return [np.sort(index) for one in rounds for index in one][:count]
