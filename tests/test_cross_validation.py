@@ -371,9 +371,10 @@ def test_the_path_ends_where_little_is_left_to_learn(losses, ends):
 
 
 def test_the_gap_that_ends_the_last_training():
-    assert sufficient_gap(1e-2, 3.0, 100.0) == pytest.approx(1e-4 * 300)
-    assert sufficient_gap(1e-5, 3.0, 100.0) == pytest.approx(1e-6 * 300)
-    assert sufficient_gap(1e-2, 0.0, 100.0) is None
+    assert sufficient_gap(1e-2, 3.0, 0.0, 100.0) == pytest.approx(2e-4 * 300)
+    assert sufficient_gap(1e-5, 3.0, 0.0, 100.0) == pytest.approx(1e-6 * 300)
+    assert sufficient_gap(1e-2, 3.0, 0.5, 100.0) == pytest.approx(0.1 * 50)
+    assert sufficient_gap(1e-2, 0.0, 0.0, 100.0) is None
 
 
 def test_targets_without_noise_are_followed_to_small_alphas():
