@@ -25,6 +25,7 @@ FEWEST_SAMPLES = 300  # with many patches a sample
 LAST_STEPS = 30  # of the ascent on all rows, after one on a sample
 LAST_PATCH_STEPS = 5  # and of one on all patches, each of which costs as much as many rows
 POLISHED_ROWS = 40_000  # beyond, the kink of a single row is too slight to stop an ascent
+POLISHED_ENTRIES = 4_000_000  # of sparse data: a polish works on a dense copy
 DISTURBANCE = (0.2, 1.0)  # size of the noise added to an active direction of norm 1
 GROW, SHRINK = 1.6, 0.4  # step per candidate, after a success and after a failure
 
@@ -237,7 +238,7 @@ class SearchOracle:
         When the rough values exceed it already, a few are polished for the certificate's sake; the
         descent that follows moves the others to their maxima anyway.
         """
-        if not self.precise or height(self.rows) > POLISHED_ROWS or not self.unit.sums_relus:
+        if not self.precise or self._too_large_to_polish() or not self.unit.sums_relus:
             return distinct(rough, count)
         enough = int(np.sum(rough.values > self.threshold * ROUGH_MARGIN)) >= count
         directions, values = rough.directions.copy(), rough.values.copy()
@@ -250,6 +251,11 @@ class SearchOracle:
             directions[k], values[k] = self._polish(V, rough.directions[k], rough.gate[k])
             enough = enough or int(np.sum(values > self.threshold * ROUGH_MARGIN)) >= count
         return distinct(Candidates(directions, values, rough.gate), count)
+
+    def _too_large_to_polish(self) -> bool:
+        entries = height(self.rows) * self.rows.d
+        too_sparse = self.rows.sparse and entries > POLISHED_ENTRIES
+        return too_sparse or height(self.rows) > POLISHED_ROWS
 
     def _polish(self, V: Array, u: Array, gate: int) -> tuple[Array, float]:
         """Local maximum near u; with several outputs the output direction takes turns with it."""

@@ -45,7 +45,7 @@ class MemoryRows:
 
     def __init__(self, X: Any, hidden_bias: bool = False, dtype: type = np.float64) -> None:
         sparse: bool = sp.issparse(X)  # kept apart: SciPy's stubs would narrow X
-        self.hidden_bias = hidden_bias
+        self.sparse, self.hidden_bias = sparse, hidden_bias
         self.dtype = np.dtype(dtype)
         self.on_disk = isinstance(X, np.memmap | RowSource)
         self.X: Any = X if sparse or self.on_disk else np.asarray(X)
@@ -77,12 +77,14 @@ class MemoryRows:
 
     def take(self, index: AnyArray) -> Array:
         rows = self.X[index]
-        dense = rows.toarray() if sp.issparse(self.X) else rows
+        dense = rows.toarray() if self.sparse else rows
         if self.hidden_bias:
             dense = np.concatenate([dense, np.ones((dense.shape[0], 1))], axis=1)
         return np.asarray(dense, dtype=self.dtype)
 
     def subset(self, index: AnyArray) -> MemoryRows:
+        if self.sparse:
+            return MemoryRows(self.X[index], self.hidden_bias, self.dtype.type)
         return MemoryRows(self.take(index))
 
     @cached_property
