@@ -605,7 +605,7 @@ def test_one_class_of_positive_weight():
 
 def test_text_is_no_regression_target():
     y = np.array(["low", "high"] * 3)
-    assert_refused("could not convert string to float", ReLURegressor(), GOOD_X, y)
+    assert_refused("y holds text, 'low', .* use ReLUClassifier", ReLURegressor(), GOOD_X, y)
 
 
 def test_predict_refuses_other_shapes(regression):
