@@ -60,8 +60,7 @@ def check_splits(
     """
     if not splits:
         raise ValueError(
-            "every class has only one row, so that there is none to test on; give an alpha of "
-            "your own to ReLUClassifier"
+            "every class has only one row, so that none is left to test on; use more rows"
         )
     for k, (train, test) in enumerate(splits):
         tested = test if weights is None else test[weights[test] > 0]
