@@ -26,7 +26,7 @@ def write_report(folder: Path) -> None:
     models = list(dict.fromkeys(record["model"] for record in records))
     sets = []
     for name in dict.fromkeys((record["task"], record["set"]) for record in records):
-        found = [column(records, name, model) for model in models]
+        found = columns(records, name, models)
         if all(found):
             sets.append((name, found))
     if not sets:
@@ -37,16 +37,15 @@ def write_report(folder: Path) -> None:
     lines = [
         f"{len(sets)} sets; mean over the folds; accuracy, or R^2 for regression.",
         "",
-        "| set | task | rows | " + " | ".join(models) + " | neurons |",
-        "|---" * (len(models) + 4) + "|",
+        "| set | task | rows | folds | " + " | ".join(models) + " | neurons |",
+        "|---" * (len(models) + 5) + "|",
     ]
     for (task_and_name, found), row in zip(sets, scores, strict=True):
         cells = [f"**{s:.3f}**" if s >= row.max() - TIE else f"{s:.3f}" for s in row]
         size = np.mean([r["neurons"] for r in found[models.index(OURS)]]) if OURS in models else 0
         lines.append(
             f"| {task_and_name[1]} | {task_and_name[0]} | {found[0][0]['rows']} | "
-            + " | ".join(cells)
-            + f" | {size:.0f} |"
+            f"{len(found[0])} | " + " | ".join(cells) + f" | {size:.0f} |"
         )
     sizes = [neurons([r for found in sets for r in found[1][k]]) for k in range(len(models))]
     lines += ["", *summary(models, scores, ranks, seconds, sizes)]
@@ -55,8 +54,12 @@ def write_report(folder: Path) -> None:
     print("\n".join(lines))
 
 
-def column(records: list, name: tuple, model: str) -> list:
-    return [r for r in records if (r["task"], r["set"]) == name and r["model"] == model]
+def columns(records: list, name: tuple, models: list) -> list[list]:
+    """The records of a set, model by model, of the folds that all models have been through."""
+    of_set = [r for r in records if (r["task"], r["set"]) == name]
+    of_model = [{r["fold"]: r for r in of_set if r["model"] == model} for model in models]
+    folds = sorted(set.intersection(*map(set, of_model)))
+    return [[found[fold] for fold in folds] for found in of_model]
 
 
 def neurons(records: list) -> str:

@@ -25,7 +25,7 @@ from nogap.estimators import (
     ReLURegressor,
     ReLURegressorCV,
 )
-from nogap.estimators._folds import folds
+from nogap.estimators._folds import ShuffledFolds, folds
 from nogap.estimators._selection import _learnt_out, sufficient_gap
 from nogap.solution import Status
 
@@ -177,6 +177,17 @@ def test_rare_classes_do_not_stop_it():
     model = ReLUClassifierCV([0.1, 0.03], cv=4, tol=0.01).fit(X, y)
     assert model.classes_.tolist() == [0, 1, 2]
     assert np.all(np.isfinite(model.cv_results_["mean_test_score"]))
+
+
+def test_the_only_row_of_a_class_is_always_trained_on():
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    y = np.r_[np.zeros(19), 1.0]
+    splits = list(ShuffledFolds(5, by_class=True, seed=0).split(X, y))
+    assert all(19 in train for train, _ in splits)
+    assert sorted(np.concatenate([test for _, test in splits])) == list(range(19))
+    assert ReLUClassifierCV([0.1], cv=2, tol=0.1).fit(X, y).classes_.size == 2
+    with pytest.raises(ValueError, match="every class has only one row"):
+        ReLUClassifierCV([0.1]).fit(X[:4], [0, 1, 2, 3])
 
 
 def test_constant_target():
@@ -371,9 +382,10 @@ def test_the_path_ends_where_little_is_left_to_learn(losses, ends):
 
 
 def test_the_gap_that_ends_the_last_training():
-    assert sufficient_gap(1e-2, 3.0, 100.0) == pytest.approx(1e-4 * 300)
-    assert sufficient_gap(1e-5, 3.0, 100.0) == pytest.approx(1e-6 * 300)
-    assert sufficient_gap(1e-2, 0.0, 100.0) is None
+    assert sufficient_gap(1e-2, 3.0, 0.0, 100.0) == pytest.approx(2e-4 * 300)
+    assert sufficient_gap(1e-5, 3.0, 0.0, 100.0) == pytest.approx(1e-6 * 300)
+    assert sufficient_gap(1e-2, 3.0, 0.5, 100.0) == pytest.approx(0.1 * 50)
+    assert sufficient_gap(1e-2, 0.0, 0.0, 100.0) is None
 
 
 def test_targets_without_noise_are_followed_to_small_alphas():

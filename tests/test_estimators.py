@@ -285,17 +285,22 @@ def test_sparse_equals_dense(regression, binary, container):
     np.testing.assert_allclose(model.predict_proba(container(X)), model.predict_proba(X))
 
 
-def test_sparse_input_is_never_made_dense(regression, monkeypatch):
-    seen = []
+def test_large_sparse_input_is_never_made_dense(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = sp.random_array((120, 12), density=0.2, rng=rng, format="csr")
+    y = np.abs(X @ rng.normal(size=12))
 
-    def spy(X, *arguments, **keywords):
-        seen.append(type(X))
-        return train(X, *arguments, **keywords)
+    def refuse(*_, **__):
+        raise AssertionError("sparse data were made dense")
 
-    monkeypatch.setattr("nogap.estimators._base.train", spy)
-    X, y = regression
-    ReLURegressor(0.05).fit(sp.csc_array(X), y)
-    assert issubclass(seen[0], sp.csr_array)
+    monkeypatch.setattr(sp.csr_array, "toarray", refuse)
+    monkeypatch.setattr("nogap.oracles.search.FEWEST_SAMPLES", 30)  # as with very many rows
+    monkeypatch.setattr("nogap.oracles.search.SAMPLE_ROWS", 30)
+    monkeypatch.setattr("nogap.oracles.search.POLISHED_ENTRIES", 100)  # and columns
+    monkeypatch.setattr("nogap.solvers.masters.NEWTON_ENTRIES", 100)
+    model = ReLURegressor(0.01, tol=0.01).fit(sp.csc_array(X), y)
+    assert model.n_neurons_ > 0
+    assert model.predict(X).shape == (120,)
 
 
 def test_pandas_names_are_kept_and_checked(regression):
@@ -600,7 +605,7 @@ def test_one_class_of_positive_weight():
 
 def test_text_is_no_regression_target():
     y = np.array(["low", "high"] * 3)
-    assert_refused("could not convert string to float", ReLURegressor(), GOOD_X, y)
+    assert_refused("y holds text, 'low', .* use ReLUClassifier", ReLURegressor(), GOOD_X, y)
 
 
 def test_predict_refuses_other_shapes(regression):

@@ -552,8 +552,7 @@ def test_cross_validation_takes_the_smallest_loss(tmp_path, monkeypatch):
 
 
 def test_too_few_rows_of_a_class_to_cross_validate(tmp_path):
-    rows = [[i * 1.5, "b" if i == 3 else "a"] for i in range(8)]
-    table = table_of(tmp_path, csv_text(["x", "y"], rows))
+    table = table_of(tmp_path, csv_text(["x", "y"], [[1.5, "a"], [2.5, "b"]]))
     options = FitOptions("y", cv=True, task="classification", test_fraction=0)
     with pytest.raises(InputError, match="too few to choose alpha by cross-validation"):
         fit_table(table, options)

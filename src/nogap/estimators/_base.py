@@ -125,6 +125,8 @@ class ReLUEstimator(CallbackSupportMixin, BaseEstimator):
 
         A subclass says in ``_y_options`` what y may be.
         """
+        if self._y_options.get("y_numeric"):
+            _refuse_text(y)
         X, y = validate_data(
             self,
             X,
@@ -237,6 +239,18 @@ class ReLUEstimator(CallbackSupportMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _refuse_text(y: Any) -> None:
+    """Text that is no number, where a number is to be predicted."""
+    for value in np.asarray(y).ravel() if np.asarray(y).dtype.kind in "OU" else ():
+        try:
+            float(value) if isinstance(value, str) else None
+        except ValueError:
+            raise ValueError(
+                f"y holds text, {str(value)!r}, and a regressor predicts numbers; use "
+                "ReLUClassifier or ReLUClassifierCV for classes"
+            ) from None
 
 
 def _warn_not_converged(estimator: ReLUEstimator, solution: Solution) -> None:

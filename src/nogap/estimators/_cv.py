@@ -16,7 +16,7 @@ from nogap._typing import Array, ArrayLike
 from nogap.estimators._base import DEFAULT_SEED, ReLUEstimator, logger, progress
 from nogap.estimators._callbacks import with_callbacks
 from nogap.estimators._folds import Split, check_splits, splitter
-from nogap.estimators._selection import Rule, Selection, alpha_grid, select_alpha, sufficient_gap
+from nogap.estimators._selection import Rule, Selection, alpha_grid, select_alpha
 from nogap.estimators._warnings import warn_not_converged
 
 
@@ -106,7 +106,7 @@ class AlphaByCrossValidation(ReLUEstimator):
                 notify=self._tell,
             )
         self._set_selection(selection)
-        gap_tol = sufficient_gap(self.tol, selection.worst, float(data.weights.sum()))
+        gap_tol = selection.sufficient_gap(self.tol, float(data.weights.sum()))
         self._fit_network(data, self.alpha_, gap_tol)
         return self
 

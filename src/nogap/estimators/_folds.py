@@ -19,6 +19,8 @@ N_FOLDS = 5
 class ShuffledFolds:
     """Folds of shuffled rows; every class is dealt out evenly, however rare it is.
 
+    The only row of a class is trained on in all folds: it cannot be tested on, too.
+
     Parameters
     ----------
     count : int
@@ -35,7 +37,7 @@ class ShuffledFolds:
         """Training and test rows of each fold."""
         n = X.shape[0]
         fold = folds(y if self.by_class else None, n, min(self.count, n), self.seed)
-        for k in range(fold.max() + 1):
+        for k in range(int(fold.max()) + 1):
             yield np.flatnonzero(fold != k), np.flatnonzero(fold == k)
 
 
@@ -54,8 +56,12 @@ def check_splits(
     Raises
     ------
     ValueError
-        The first split that does, and what to do.
+        The first split that does, and what to do; or there is none.
     """
+    if not splits:
+        raise ValueError(
+            "every class has only one row, so that none is left to test on; use more rows"
+        )
     for k, (train, test) in enumerate(splits):
         tested = test if weights is None else test[weights[test] > 0]
         if not tested.size:
@@ -76,7 +82,7 @@ def check_splits(
 
 
 def folds(classes: AnyArray | None, n: int, count: int, seed: int) -> IntArray:
-    """Fold of each row, 0 to count - 1, int (n,).
+    """Fold of each row, 0 to count - 1, or -1 for the only row of a class, int (n,).
 
     Examples
     --------
@@ -85,9 +91,9 @@ def folds(classes: AnyArray | None, n: int, count: int, seed: int) -> IntArray:
     """
     generator = np.random.default_rng(seed)
     labels = np.zeros(n, dtype=np.intp) if classes is None else classes
-    order = np.concatenate(
-        [generator.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
-    )
-    fold = np.empty(n, dtype=np.intp)
-    fold[order] = np.arange(n) % count
+    of_class = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    dealt = [generator.permutation(rows) for rows in of_class if rows.size > 1]
+    order = np.concatenate(dealt) if dealt else np.empty(0, dtype=np.intp)
+    fold = np.full(n, -1, dtype=np.intp)
+    fold[order] = np.arange(order.size) % count
     return fold

@@ -32,9 +32,10 @@ FINEST = 1e-6
 PATIENCE = 3
 # It ends, too, when little is left to learn and a stage has learnt little of it.
 LEFT, LEARNT = 0.1, 1e-3  # of the held-out loss of the largest alpha
-# Where targets have little noise, a thousandth of the objective says nothing of predictions: this
-# share of the loss of a network that knows nothing is gap enough, as for scikit-learn's Lasso.
-SUFFICIENT, OF_TOL = 1e-4, 0.1
+# What the last hundredth of the objective is made of, predictions seldom show. A gap is enough that
+# is this share of the loss of a network that knows nothing (scikit-learn's Lasso takes 1e-4), where
+# targets have little noise, or so many times tol of the standard error of the held-out loss.
+SUFFICIENT, OF_WORST, OF_ERROR = 2e-4, 0.1, 10.0
 # Alphas between two looks at all folds; each look lets workers wait for one another.
 STAGE = 3
 # Below this share of the objective of the empty network, alpha_max is rounding error.
@@ -70,10 +71,10 @@ class Selection:
     def alpha(self) -> float:
         return float(self.alphas[self.chosen])
 
-    @property
-    def worst(self) -> float:
-        """Mean held-out loss of the largest alpha, whose network knows next to nothing."""
-        return float(self.losses[0].mean())
+    def sufficient_gap(self, tol: float, weight: float) -> float | None:
+        """See :func:`sufficient_gap`."""
+        mean, error = self.losses.mean(axis=1), standard_error(self.losses)
+        return sufficient_gap(tol, float(mean[0]), float(error[mean.argmin()]), weight)
 
     @property
     def mean(self) -> Array:
@@ -217,9 +218,16 @@ def choose(scores: Array, rule: Rule) -> int:
     return int(np.argmax(mean >= mean[best] - standard_error(scores)[best]))
 
 
-def sufficient_gap(tol: float, worst: float, weight: float) -> float | None:
-    """A gap, for sums over rows of so much weight, that ends the last training by itself."""
-    gap = min(SUFFICIENT, OF_TOL * tol) * worst * weight
+def sufficient_gap(tol: float, worst: float, error: float, weight: float) -> float | None:
+    """A gap, for sums over rows of so much weight, that ends the last training by itself.
+
+    With the squared loss, which is 1-strongly convex in the predictions, a network within a gap g
+    of the optimum predicts the training rows as the optimal one does but for squares that sum to
+    2 g at most.  Held-out rows do not tell such networks apart where g is a tenth of the standard
+    error of their loss, or ``SUFFICIENT`` of ``worst``, the loss of the largest alpha (less with
+    a small ``tol``).
+    """
+    gap = max(min(SUFFICIENT, OF_WORST * tol) * worst, OF_ERROR * tol * error) * weight
     return gap if np.isfinite(gap) and gap > 0 else None
 
 

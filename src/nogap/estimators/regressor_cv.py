@@ -42,9 +42,9 @@ class ReLURegressorCV(AlphaByCrossValidation, ReLURegressor):
     fit_intercept : bool, default=True
         Whether each output has a constant b, not penalised.
     tol : float, default=1e-2
-        Relative gap at which the last training, with the chosen alpha, stops. Where the target has
-        little noise, a gap of 1e-4 of the loss of the largest alpha is enough, too (less with a
-        ``tol`` below 1e-3).
+        Relative gap at which the last training, with the chosen alpha, stops. A gap is enough, too,
+        that held-out rows could not show: ``10 * tol`` standard errors of the held-out loss, or
+        2e-4 of the loss of the largest alpha (less with a ``tol`` below 2e-3).
     max_time : float, default=None
         Seconds for the cross-validation, and as many again for the last training.
     max_neurons : int, default=None

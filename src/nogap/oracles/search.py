@@ -27,6 +27,7 @@ LAST_PATCH_STEPS = 8  # and of one on all patches, each of which costs as much a
 STEP, LAST_PATCH_STEP = 0.5, 0.1  # lengths to begin with, on the sphere
 SINGLE_PRECISION_ENTRIES = 20_000  # entries of the data from which float32 is faster
 POLISHED_ROWS = 40_000  # beyond, the kink of a single row is too slight to stop an ascent
+POLISHED_ENTRIES = 4_000_000  # of sparse data: a polish works on a dense copy
 DISTURBANCE = (0.2, 1.0)  # size of the noise added to an active direction of norm 1
 GROW, SHRINK = 1.6, 0.4  # step per candidate, after a success and after a failure
 
@@ -255,7 +256,7 @@ class SearchOracle:
         When the rough values exceed it already, a few are polished for the certificate's sake; the
         descent that follows moves the others to their maxima anyway.
         """
-        if not self.precise or height(self.rows) > POLISHED_ROWS or not self.unit.sums_relus:
+        if not self.precise or self._too_large_to_polish() or not self.unit.sums_relus:
             return distinct(rough, count)
         enough = int(np.sum(rough.values > self.threshold * ROUGH_MARGIN)) >= count
         directions, values = rough.directions.copy(), rough.values.copy()
@@ -268,6 +269,11 @@ class SearchOracle:
             directions[k], values[k] = self._polish(V, rough.directions[k], rough.gate[k])
             enough = enough or int(np.sum(values > self.threshold * ROUGH_MARGIN)) >= count
         return distinct(Candidates(directions, values, rough.gate), count)
+
+    def _too_large_to_polish(self) -> bool:
+        entries = height(self.rows) * self.rows.d
+        too_sparse = self.rows.sparse and entries > POLISHED_ENTRIES
+        return too_sparse or height(self.rows) > POLISHED_ROWS
 
     def _polish(self, V: Array, u: Array, gate: int) -> tuple[Array, float]:
         """Local maximum near u; with several outputs the output direction takes turns with it."""

@@ -11,7 +11,7 @@ near their kink.  (Li, Sun and Toh, SIAM J. Optim. 28, 2018, do so for the lasso
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg.lapack import dposv
 
 from nogap._typing import Array
 
@@ -165,13 +165,11 @@ def _inverse_times(rows: Array, weights: Array, g: Array) -> Array:
     if k == 0:
         return g
     scaled = np.sqrt(weights)[:, None] * rows
-    try:
-        if k < d:
-            small = cho_factor(np.eye(k) + scaled @ scaled.T, check_finite=False)
-            inner: Array = g - scaled.T @ cho_solve(small, scaled @ g, check_finite=False)
-            return inner
-        large = cho_factor(np.eye(d) + scaled.T @ scaled, check_finite=False)
-        solved: Array = cho_solve(large, g, check_finite=False)
-        return solved
-    except LinAlgError:
+    matrix = scaled @ scaled.T if k < d else scaled.T @ scaled
+    matrix.flat[:: matrix.shape[0] + 1] += 1.0
+    # LAPACK itself: at this size SciPy's checks take longer than the work
+    _, solved, failed = dposv(matrix, scaled @ g if k < d else g, lower=1)
+    if failed:
         return g
+    inverse_times: Array = g - scaled.T @ solved if k < d else solved
+    return inverse_times

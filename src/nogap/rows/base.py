@@ -37,6 +37,7 @@ class Rows(Protocol):
     d: int
     n_positions: int  # patches K of a sample; 1 where the sample is one row
     on_disk: bool  # whether the data are read from a file each time
+    sparse: bool  # whether the data are stored so; a dense copy may then be far larger
 
     def forward(self, U: Array, out: Array | None = None) -> Array:
         """X U for hidden weights U (d, m): the pre-activations (n K, m), in ``out`` where given."""

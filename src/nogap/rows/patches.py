@@ -52,6 +52,8 @@ class PatchRows:
         Of the products.
     """
 
+    sparse = False
+
     def __init__(
         self,
         X: Any,

@@ -102,7 +102,7 @@ def fit_table(
         hidden_bias=True,
         fit_intercept=True,
         tol=options.tol,
-        gap_tol=sufficient_gap(options.tol, trials[0].loss, n) if trials else None,
+        gap_tol=_gap_tol(options.tol, trials, n),
         max_time=options.max_time,
         max_neurons=options.max_neurons,
         random_state=options.seed,
@@ -128,6 +128,14 @@ def fit_table(
         measure(model, data),
         scores(model, data, training),
     )
+
+
+def _gap_tol(tol: float, trials: list[Trial], n: int) -> float | None:
+    """What is gap enough after a cross-validation."""
+    if not trials:
+        return None
+    best = min(trials, key=lambda trial: trial.loss)
+    return sufficient_gap(tol, trials[0].loss, best.error, n)
 
 
 def _alpha(
