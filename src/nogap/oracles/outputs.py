@@ -28,6 +28,7 @@ from nogap.units import ReLU, Unit
 MOST_OUTPUTS = 6  # 2^(C - 1) orthants; beyond it one orthant's bound serves for all
 INNER_PRECISION = 0.1  # of the precision that is asked
 MOST_STEPS = 1_000_000  # time ends it earlier
+FIRST_STEPS = (3, 30, 300, MOST_STEPS)  # on each output in turn: none waits for the time to be over
 
 
 class OutputBound:
@@ -97,22 +98,27 @@ class _Outputs:
         norms = np.sqrt(oracle.rows.squared_norms())
         lost = np.linalg.norm(V - self.turned @ turn[kept], axis=1)
         self.rounding = float((lost + 16 * EPS * sum(V.shape) * np.linalg.norm(V, axis=1)) @ norms)
-        self.known: dict[bytes, float] = {}
+        self.known: dict[bytes, tuple[int, float]] = {}  # steps that were allowed, and the bound
         self.directions = [np.zeros((0, oracle.rows.d)) if starts is None else starts]
         self.incumbent = self._attained(self.directions[0])
 
     def one_orthant(self) -> float:
         """The outputs' own correlations, taken together: p is even, so one orthant is like all."""
-        values = [self._correlation(a) for a in np.eye(self.turned.shape[1])]
-        return float(np.linalg.norm(values))
+        outputs = np.eye(self.turned.shape[1])
+        for steps in FIRST_STEPS:
+            upper = float(np.linalg.norm([self._correlation(a, steps) for a in outputs]))
+            enough = max(self.incumbent * (1 + self.oracle.precision), self.oracle.enough)
+            if upper <= enough or self.oracle.should_stop():
+                break
+        return upper
 
     def bound(self) -> float:
         """Bisect cones of output directions, the largest bound first."""
-        C = self.turned.shape[1]
+        C, whole = self.turned.shape[1], self.one_orthant()
         signs = itertools.product((1.0, -1.0), repeat=C - 1)
         cones = np.array([np.diag((1.0, *sign)) for sign in signs])
         number = itertools.count()
-        heap = [(-self._cone(cone, np.inf), next(number), cone) for cone in cones]
+        heap = [(-self._cone(cone, whole), next(number), cone) for cone in cones]
         heapq.heapify(heap)
         for _ in range(self.oracle.max_cones):
             upper, _, cone = heap[0]
@@ -130,17 +136,21 @@ class _Outputs:
         g = np.array([self._correlation(w) for w in cone])
         return min(parent, float(largest_linear(cone[None], g[None, None])[0, 0]))
 
-    def _correlation(self, a: Array) -> float:
-        """An upper bound of p(a)."""
+    def _correlation(self, a: Array, steps: int = MOST_STEPS) -> float:
+        """An upper bound of p(a), after as many steps at most."""
         key = np.round(a if a[np.argmax(np.abs(a))] > 0 else -a, 14).tobytes()
-        if key not in self.known:
+        done, value = self.known.get(key, (0, np.inf))
+        if done < steps and not (done and self.oracle.should_stop()):
             scalar = self.oracle.scalar
-            scalar.should_stop = self.oracle.should_stop
+            scalar.should_stop, scalar.max_steps = self.oracle.should_stop, steps
             found, correlation = scalar.price((self.turned @ a)[:, None], 5, self.directions[0])
             self.directions.append(found.directions)
             self.incumbent = max(self.incumbent, self._attained(found.directions))
-            self.known[key] = correlation.value
-        return self.known[key]
+            if correlation.value <= found.best * (1 + scalar.precision):
+                steps = MOST_STEPS
+            value = min(value, correlation.value)
+            self.known[key] = steps, value
+        return value
 
     def _values(self, directions: Array) -> Array:
         norms = np.linalg.norm(directions, axis=1)
