@@ -13,9 +13,20 @@ import numpy as np
 from scipy.optimize import linprog
 
 from nogap._typing import Array
+from nogap.losses import Hinge, Huber, Loss, Squared, SquaredHinge
 from nogap.patterns._lines import distinct_lines
 
 SAME = 1e-9  # relative difference of targets that rounding explains
+
+
+def asks_for_margins(loss: Loss) -> bool:
+    """Whether a loss is least at margins of 1 or more, rather than at the targets themselves."""
+    if not isinstance(loss, Squared | Huber | Hinge | SquaredHinge):
+        raise ValueError(
+            f"the {loss.name} loss falls forever and has nothing to interpolate; use loss='hinge' "
+            "for margins of at least 1"
+        )
+    return isinstance(loss, Hinge | SquaredHinge)
 
 
 def refuse_contradictions(rows: Array, y: Array, hidden_bias: bool, *, margins: bool) -> None:

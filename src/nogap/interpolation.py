@@ -22,9 +22,9 @@ from nogap._typing import Array, ArrayLike, RandomState
 from nogap._validation import check_optional_positive, generator
 from nogap.certificate import Correlation
 from nogap.closed_form.results import interpolation_certificate, without_intercept
-from nogap.contradictions import refuse_contradictions
+from nogap.contradictions import asks_for_margins, refuse_contradictions
 from nogap.formulation import formulate, to_network
-from nogap.losses import Hinge, Huber, Loss, Squared, SquaredHinge
+from nogap.losses import Loss
 from nogap.oracles import SearchOracle
 from nogap.oracles.base import Candidates, Oracle
 from nogap.oracles.choice import exact_is_cheap, exact_oracle
@@ -112,16 +112,11 @@ def interpolate(
     (2.0, 2)
     """
     problem = formulate(X, y, beta=1.0, loss=loss, hidden_bias=hidden_bias)
-    if not isinstance(problem.loss, Squared | Huber | Hinge | SquaredHinge):
-        raise ValueError(
-            f"the {problem.loss.name} loss falls forever and has nothing to interpolate; use "
-            "loss='hinge' for margins of at least 1"
-        )
+    margins = asks_for_margins(problem.loss)
     if problem.n_outputs != 1:
         raise ValueError(f"interpolate serves one output, y has {problem.n_outputs}")
     limit = check_optional_positive(max_time, "max_time")
     rows = dense_rows(problem)
-    margins = isinstance(problem.loss, Hinge | SquaredHinge)
     refuse_contradictions(rows, problem.Y[:, 0], hidden_bias, margins=margins)
     return _Loop(problem, rows, hidden_bias, generator(random_state)).run(limit)
 
