@@ -18,7 +18,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from nogap._typing import Array
-from nogap.losses import Squared
+from nogap.losses import Squared, SquaredHinge
 from nogap.problem import Problem
 
 TOLERANCE = 1e-11
@@ -101,7 +101,11 @@ class KnotProgram:
                 spline, value = trial, value - decrease
             if isinstance(self.problem.loss, Squared):
                 break
-            if decrease < 0.1 * promised or promised < 0:
+            flatter = decrease < 0.1 * promised or promised < 0
+            if flatter and isinstance(self.problem.loss, SquaredHinge):  # a quadratic program
+                spline = Spline(self.knots, self._interior_point()[0])
+                break
+            if flatter:
                 # the loss is flatter here than where the step leads
                 damping = max(10 * damping, LEAST_DAMPING)
                 if damping > MOST_DAMPING:
@@ -153,9 +157,9 @@ class KnotProgram:
     ) -> tuple[Array, Array]:
         """``min 1/2 f'Wf - target'f + beta Omega``: values, and multipliers of the margins.
 
-        For None the hinge loss, or nothing but the penalty where all margins must be 1
-        (``strict``). Variables: values g (k), slopes s (k - 1), kinks as p - m (k - 2 each), Omega,
-        and the excess xi (n) of the hinge loss.
+        For None the hinge loss or its square, or nothing but the penalty where all margins must be
+        1 (``strict``). Variables: values g (k), slopes s (k - 1), kinks as p - m (k - 2 each),
+        Omega, and the excess xi (n) of the hinge loss.
         """
         import clarabel
 
@@ -168,7 +172,11 @@ class KnotProgram:
         size = 1.0
         P: Any = sp.csc_array((n_var, n_var))
         if hinge:
-            q[n_spline:] = self.problem.weights[: n_var - n_spline]
+            weights = self.problem.weights[: n_var - n_spline]
+            if self.problem.loss.smooth:
+                P = sp.diags_array(np.append(np.zeros(n_spline), weights), format="csc")
+            else:
+                q[n_spline:] = weights
         else:
             assert curvature is not None
             H = self.basis.T @ (curvature[:, None] * self.basis)
