@@ -9,8 +9,10 @@ the dual point (Ergen and Pilanci 2021).
 
 **Published:** neurons are extreme points of the dual set; for spike-free data the rectified
 ellipsoid stays inside the linear one, and one cone suffices; minimum-norm interpolation is the
-limit of training as beta goes to zero.
-**Found:** all three hold. Whether data are spike-free is read off the inverse Gram matrix.
+limit of training as beta goes to zero; classification regions follow from a kernel matrix.
+**Found:** all four hold. Whether data are spike-free is read off the inverse Gram matrix. In more
+than one dimension the kernel is that of the optimal neurons themselves, and it has to know the data
+points on which they switch.
 """
 
 # %%
@@ -68,50 +70,90 @@ except ValueError as refusal:
     print(f"refused: {refusal}")
 
 # %%
-# Minimum-norm interpolation as a classifier
-# ------------------------------------------
-# Labels of two classes, fitted exactly with the least norm. Grey lines are where neurons switch:
-# most go through data points.
+# Classification regions
+# ----------------------
+# Two classes, separated with margins of at least 1 by the network of least norm. Its neurons cut
+# the plane into cells, on each of which it is linear: thin lines. Neurons switch on data points.
 
 rng = np.random.default_rng(3)
 X = rng.uniform(-1, 1, (14, 2))
 labels = np.where(np.hypot(*X.T) > 0.75, 1.0, -1.0)
-solution = nogap.interpolate(X, labels, hidden_bias=True)
-network = solution.network
-print(solution)
-side = np.linspace(-1.25, 1.25, 240)
-first, second = np.meshgrid(side, side)
-heights = network.predict(np.column_stack([first.ravel(), second.ravel()])).reshape(first.shape)
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
-left.contourf(first, second, heights, levels=[-99, 0, 99], colors=[ORANGE, BLUE], alpha=0.18)
-for u, c in zip(network.hidden_weights, network.hidden_bias, strict=True):
-    normal = u / (u @ u)
-    ends = -c * normal[:, None] + np.multiply.outer([-u[1], u[0]], [-3, 3]) / np.linalg.norm(u)
-    left.plot(*ends, color=GREY, linewidth=0.7)
+classifier = nogap.interpolate(X, labels, loss="hinge", hidden_bias=True)
+machine = nogap.kernel_representation(
+    X, labels, loss="hinge", hidden_bias=True, solution=classifier
+)
+regions = nogap.decision_regions(machine.network)
+print(classifier)
+print(regions)
+
+
+def draw_regions(panel, regions):
+    for label, corners in regions.polygons([-1.25, -1.25], [1.25, 1.25]):
+        colour = BLUE if label > 0 else ORANGE
+        panel.fill(*corners.T, facecolor=colour, alpha=0.2, linewidth=0)
+        panel.fill(*corners.T, fill=False, edgecolor=GREY, linewidth=0.5)
+    panel.set(xlim=(-1.25, 1.25), ylim=(-1.25, 1.25), aspect="equal")
+
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
+draw_regions(left, regions)
+support = machine.coefficients != 0
 for label, colour in ((1.0, BLUE), (-1.0, ORANGE)):
-    left.plot(*X[labels == label].T, "o", color=colour)
-left.set(xlim=(-1.25, 1.25), ylim=(-1.25, 1.25), aspect="equal")
-left.set_title(f"{network.n_neurons} neurons, norm {solution.objective:.2f} ({solution.status})")
+    left.plot(*X[(labels == label) & support].T, "o", color=colour)
+    left.plot(*X[(labels == label) & ~support].T, "o", color=colour, fillstyle="none")
+left.set_title(
+    f"{len(regions.labels)} cells of {machine.sizes.size} neurons, norm {classifier.objective:.2f}"
+)
+
+# %%
+# The kernel that the network has learned
+# ---------------------------------------
+# The same network is a support vector machine, without an intercept, of a kernel that its neurons
+# make: filled points are its support vectors. Minimum-norm interpolation is kernel interpolation,
+# and training with weight decay is kernel ridge regression with ridge beta. On the right the
+# kernel of one data point (star): it is positive where the neurons that see the point are on.
+
+side = np.linspace(-1.25, 1.25, 200)
+grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+chosen = int(np.argmax(np.abs(machine.coefficients)))
+section = machine.kernel(grid, X[chosen : chosen + 1]).reshape(200, 200)
+limit = np.abs(section).max()
+drawn = right.contourf(side, side, section, np.linspace(-limit, limit, 21), cmap="RdBu")
+right.plot(*X.T, "o", color="black", markersize=3)
+right.plot(*X[chosen], "*", color="black", markersize=13)
+right.set(aspect="equal", title="kernel of one data point")
+figure.colorbar(drawn, ax=right, shrink=0.8)
+outputs = machine.network.predict(grid)
+apart = np.abs(machine.predict(grid) - outputs).max() / np.abs(outputs).max()
+print(f"{machine}, {np.sum(support)} support vectors; differs from its network by {apart:.0e}")
+for panel in (left, right):
+    panel.spines[["top", "right"]].set_visible(False)
+
+decayed = nogap.kernel_representation(X, labels, beta=0.01, hidden_bias=True)
+c = np.linalg.solve(decayed.gram + 0.01 * np.eye(len(X)), labels)  # kernel ridge regression
+apart = np.abs(decayed.kernel(grid, X) @ c - decayed.network.predict(grid)).max()
+print(f"kernel ridge regression with the learned kernel differs from the network by {apart:.0e}")
 
 # %%
 # The limit of training
 # ---------------------
-# ``p*(beta) = beta R - beta^2 / 2 ||v||^2`` to second order.
+# ``p*(beta) = beta R - beta^2 / 2 ||v||^2`` to second order, for labels that are fitted exactly.
 
+solution = nogap.interpolate(X, labels, hidden_bias=True)
 betas = np.geomspace(1e-4, 1e-1, 10)
 trained = [
     nogap.train(X, labels, beta=b, hidden_bias=True, random_state=0, tol=1e-4).objective
     for b in betas
 ]
 v = solution.certificate.dual
-right.plot(betas, np.array(trained) / betas, "o", color=BLUE, label="optimum / beta")
-right.plot(
+figure, panel = plt.subplots(figsize=(6, 3.4), layout="constrained")
+panel.plot(betas, np.array(trained) / betas, "o", color=BLUE, label="optimum / beta")
+panel.plot(
     betas, solution.objective - 0.5 * betas * (v @ v), color=ORANGE, label="R - beta / 2 ||v||²"
 )
-right.axhline(solution.objective, color=GREY, linestyle="--", linewidth=1, label="R")
-right.set(xscale="log", xlabel="beta", ylim=(0, 1.1 * solution.objective))
-right.legend(frameon=False)
-for panel in (left, right):
-    panel.spines[["top", "right"]].set_visible(False)
+panel.axhline(solution.objective, color=GREY, linestyle="--", linewidth=1, label="R")
+panel.set(xscale="log", xlabel="beta", ylim=(0, 1.1 * solution.objective))
+panel.legend(frameon=False)
+panel.spines[["top", "right"]].set_visible(False)
 
 plt.show()

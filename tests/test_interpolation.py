@@ -113,3 +113,57 @@ def test_few_rounds_are_enough_where_cells_are_solved():
     assert solution.status is Status.OPTIMAL
     assert solution.certificate.relative_gap <= 1e-7
     assert solution.n_iter <= 12
+
+
+def least_norm_with_margins(X, y):
+    """The convex program over all patterns, with margins of at least 1."""
+    D = patterns_by_rays(X).astype(float)
+    V, W = cp.Variable((X.shape[1], len(D))), cp.Variable((X.shape[1], len(D)))
+    F = cp.sum(cp.multiply(D.T, X @ (V - W)), axis=1)
+    signs = 2 * D.T - 1
+    constraints = [cp.multiply(y, F) >= 1, cp.multiply(signs, X @ V) >= 0]
+    constraints.append(cp.multiply(signs, X @ W) >= 0)
+    return solve(cp.sum(cp.norm(V, 2, axis=0)) + cp.sum(cp.norm(W, 2, axis=0)), constraints)
+
+
+@pytest.mark.parametrize(
+    ("n", "d", "scale", "loss"),
+    [(7, 2, 1.0, "hinge"), (6, 4, 1e4, "hinge"), (8, 1, 1.0, "squared_hinge")],
+)
+def test_least_norm_for_margins_is_the_program_over_all_cells(n, d, scale, loss):
+    X, y = data(n, d, n)
+    X, y = scale * X, np.sign(y)
+    solution = interpolate(X, y, loss=loss, hidden_bias=True)
+    rows = np.column_stack([X, np.ones(n)])
+    assert np.min(y * solution.network.predict(X)) >= 1 - 1e-12
+    assert_allclose(solution.objective, least_norm_with_margins(rows, y), rtol=1e-6)
+    assert solution.status is Status.OPTIMAL
+    v = solution.certificate.dual
+    assert np.all(y * v >= 0)
+    assert dual_correlation(rows, v) <= 1 + 1e-9
+    assert_allclose(y @ v, solution.certificate.lower_bound, rtol=1e-9)
+
+
+def test_hinge_training_tends_to_margins():
+    X, y = data(6, 2, 0)
+    y = np.sign(y)
+    assert_allclose(
+        relu_optimum(X, y, 1e-3, "hinge"),
+        1e-3 * interpolate(X, y, loss="hinge").objective,
+        rtol=1e-5,
+    )
+
+
+def test_labels_that_contradict_each_other():
+    with pytest.raises(
+        ValueError, match=r"no network classifies all rows: rows 0 and 1 of X are one"
+    ):
+        interpolate([[1.0], [2.0]], [1.0, -1.0], loss="hinge")
+    assert interpolate([[1.0], [2.0]], [1.0, 1.0], loss="hinge").objective == pytest.approx(1.0)
+    opposite = np.array([[1.0, 0], [-1, 0], [0, 1], [0, -1], [1, 1], [-2, -2]])
+    with pytest.raises(ValueError, match=r"rows . and . are opposite"):
+        interpolate(opposite, [1.0, -1, 1, -1, -1, 1], loss="hinge")
+    fine = interpolate(opposite, [1.0, -1, 1, 1, 1, -1], loss="hinge")
+    assert fine.status is Status.OPTIMAL
+    with pytest.raises(ValueError, match="the logistic loss falls forever"):
+        interpolate([[1.0]], [1.0], loss="logistic")

@@ -153,6 +153,34 @@ def test_interpolation_of_repeated_points():
         one_dimensional([0.0, 1.0, 1.0, 2.0], [0.0, 1.0, 3.0, 5.0], 0)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_least_norm_for_margins_is_the_linear_program_of_the_kernel(seed):
+    """Ergen and Pilanci's classifier ``sign(K z + b)``, K the kernel of hinges, least ||z||_1."""
+    x, y = sample(11, seed, "hinge", repeated=seed == 3)
+    if seed == 3:
+        x, first = np.unique(x, return_index=True)
+        y = y[first]
+    solution = one_dimensional(x, y, 0, "hinge")
+    z, b = cp.Variable(2 * len(x)), cp.Variable()
+    reference = solve(cp.norm1(z), [cp.multiply(y, hinges(x) @ z + b) >= 1])
+    assert_allclose(solution.objective, reference, rtol=1e-8, atol=1e-12)
+    assert np.min(y * solution.network.predict(x[:, None])) >= 1 - 1e-9
+    assert abs(solution.certificate.relative_gap) < 1e-8
+
+
+def test_margins_of_ten_thousand_points_and_of_one_class():
+    x = np.random.default_rng(0).uniform(-3, 3, 10_000)
+    solution = one_dimensional(x, np.sign(np.sin(3 * x)), 0, "hinge")
+    assert solution.status is Status.OPTIMAL
+    assert solution.certificate.relative_gap < 1e-8
+    assert solution.network.n_neurons < 20
+    assert one_dimensional([1.0, 2.0], [1.0, 1.0], 0, "hinge").objective == 0
+    with pytest.raises(ValueError, match="no network fits: rows 0 and 1 have the same x, 1"):
+        one_dimensional([1.0, 1.0], [1.0, -1.0], 0, "hinge")
+    with pytest.raises(ValueError, match="the logistic loss falls forever"):
+        one_dimensional([1.0, 2.0], [1.0, -1.0], 0, "logistic")
+
+
 @pytest.mark.parametrize("loss", ["squared", "huber", "hinge"])
 def test_points_that_all_coincide_leave_the_intercept(loss):
     y = [1.0, -1.0, 1.0, 1.0]

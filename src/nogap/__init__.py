@@ -16,6 +16,12 @@ from nogap.certificate import Certificate
 from nogap.certification import certify
 from nogap.circular import circular_linear, circular_three_layer
 from nogap.conditional_gradient import frank_wolfe, frank_wolfe_bound
+from nogap.geometry import (
+    DecisionRegions,
+    KernelRepresentation,
+    decision_regions,
+    kernel_representation,
+)
 from nogap.interpolation import interpolate
 from nogap.networks.circular import CircularNetwork
 from nogap.networks.convolutional import ConvolutionalNetwork
@@ -53,8 +59,10 @@ __all__ = [
     "ConstrainedMLPClassifier",
     "ConstrainedMLPRegressor",
     "ConvolutionalNetwork",
+    "DecisionRegions",
     "DeepNetwork",
     "FunctionDisplay",
+    "KernelRepresentation",
     "Network",
     "NeuronDisplay",
     "OptimalSet",
@@ -74,10 +82,12 @@ __all__ = [
     "circular_linear",
     "circular_three_layer",
     "closed_form",
+    "decision_regions",
     "enumerate_patterns",
     "frank_wolfe",
     "frank_wolfe_bound",
     "interpolate",
+    "kernel_representation",
     "lifted",
     "losses",
     "modified_gradient",

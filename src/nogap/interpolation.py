@@ -3,9 +3,10 @@
     R = min sum_j ||u_j|| |a_j|   subject to   sum_j relu(X u_j) a_j = y
       = max v'y                   subject to   q(v) <= 1,
 
-a semi-infinite linear program, solved by cutting planes, which is the loop of adaptive training: a
-master over the neurons found so far, whose multipliers v an oracle prices.  The master is a linear
-program, and then a conic one over the cells of the neurons that the first one uses.
+and the same for labels with margins, ``y_i f(x_i) >= 1`` and ``y_i v_i >= 0``: a semi-infinite
+linear program, solved by cutting planes, which is the loop of adaptive training: a master over the
+neurons found so far, whose multipliers v an oracle prices.  The master is a linear program, and
+then a conic one over the cells of the neurons that the first one uses.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from nogap._typing import Array, ArrayLike, RandomState
 from nogap._validation import check_optional_positive, generator
 from nogap.certificate import Correlation
 from nogap.closed_form.results import interpolation_certificate, without_intercept
+from nogap.contradictions import asks_for_margins, refuse_contradictions
 from nogap.formulation import formulate, to_network
+from nogap.losses import Loss
 from nogap.oracles import SearchOracle
 from nogap.oracles.base import Candidates, Oracle
 from nogap.oracles.choice import exact_is_cheap, exact_oracle
 from nogap.pattern_choice import dense_rows
-from nogap.patterns._lines import distinct_lines
 from nogap.problem import EPS, Problem
 from nogap.solution import Record, Solution, Status
 from nogap.solvers.cell_interpolation import least_norm_in_cells
@@ -36,7 +38,6 @@ TOLERANCE = 3e-7  # excess of the dual correlation over 1 that asks for another 
 PRECISION = 1e-8  # of the exact oracle, which has the last word
 ACCEPTED = 1e-6  # relative gap at which the result counts as optimal
 FITS = 1e-8  # largest error of the result, relative to the largest target
-SAME = 1e-9  # relative difference of targets that rounding explains
 MOST_ROUNDS = 500
 SEEDS = 40  # of the search, in every round
 MANY_SEEDS = 400  # of the search that has the last word where no exact oracle has
@@ -48,26 +49,31 @@ NEAR = 3e-3  # below a correlation of 1, where a neuron's cell is taken in
 GHOST = 1e-9  # share of the largest neuron below which one is rounding
 MOST_IN_CELLS = 500_000  # figures of the cells' cones
 MISSED = 1e-9  # share of the largest target below which nothing is missed
+TIGHT = 1e-7  # excess of a margin over 1 that counts as none
 
 
 def interpolate(
     X: Any,
     y: ArrayLike,
     *,
+    loss: str | Loss = "squared",
     hidden_bias: bool = False,
     max_time: float | None = None,
     random_state: RandomState = 0,
 ) -> Solution:
     """The two-layer ReLU network of least norm among all that fit the data exactly.
 
-    Minimises ``sum_j ||u_j||_2 |a_j|`` subject to ``f(x_i) = y_i`` for every sample: what training
-    tends to as beta goes to zero.
+    Minimises ``sum_j ||u_j||_2 |a_j|`` subject to ``f(x_i) = y_i`` for every sample, or to
+    ``y_i f(x_i) >= 1`` with the hinge loss: what training tends to as beta goes to zero.
 
     Parameters
     ----------
     X : array (n, d)
     y : array (n,)
         One output.
+    loss : {"squared", "huber", "hinge", "squared_hinge"}
+        The losses without error at the targets themselves, or at labels -1 and 1 with margins of at
+        least 1: then the network of the largest margin for its norm.
     hidden_bias : bool
         Give hidden units a bias: a ones column, penalised with the rest of u_j.
     max_time : float, optional
@@ -84,7 +90,8 @@ def interpolate(
     Raises
     ------
     ValueError
-        Targets that no network fits: the rows that contradict each other.
+        Targets that no network fits: the rows that contradict each other. The logistic loss, which
+        has no minimum to interpolate at.
 
     See Also
     --------
@@ -100,71 +107,18 @@ def interpolate(
     >>> solution = interpolate([[-1.0], [1.0], [2.0]], [2.0, 1.0, 2.0])
     >>> float(round(solution.objective, 6)), solution.certificate.kind
     (3.0, 'exact')
+    >>> classifier = interpolate([[-1.0], [1.0], [2.0]], [-1.0, 1.0, 1.0], loss="hinge")
+    >>> float(round(classifier.objective, 6)), classifier.network.n_neurons
+    (2.0, 2)
     """
-    problem = formulate(X, y, beta=1.0, hidden_bias=hidden_bias)
+    problem = formulate(X, y, beta=1.0, loss=loss, hidden_bias=hidden_bias)
+    margins = asks_for_margins(problem.loss)
     if problem.n_outputs != 1:
         raise ValueError(f"interpolate serves one output, y has {problem.n_outputs}")
     limit = check_optional_positive(max_time, "max_time")
     rows = dense_rows(problem)
-    refuse_contradictions(rows, problem.Y[:, 0], hidden_bias)
+    refuse_contradictions(rows, problem.Y[:, 0], hidden_bias, margins=margins)
     return _Loop(problem, rows, hidden_bias, generator(random_state)).run(limit)
-
-
-def refuse_contradictions(rows: Array, y: Array, hidden_bias: bool) -> None:
-    """Raise a ``ValueError`` that names the rows no network fits together.
-
-    A network without output bias is positively homogeneous in the rows (with their ones column):
-    it gives 0 at 0, proportional outputs on a ray, and on opposite rays outputs whose difference is
-    linear.
-    """
-    lines = distinct_lines(rows)
-    wrong = np.flatnonzero(lines.zero & (y != 0))
-    if wrong.size:
-        row = int(wrong[0])
-        raise ValueError(
-            f"row {row} of X is zero, where every network without biases gives 0, and its target "
-            f"is {y[row]:g}; pass hidden_bias=True"
-        )
-    lengths = np.linalg.norm(rows, axis=1)
-    first: dict[tuple[int, bool], int] = {}  # row of each ray: a line and one of its two sides
-    for row in np.flatnonzero(~lines.zero).tolist():
-        ray = int(lines.line[row]), bool(lines.flipped[row])
-        other = first.setdefault(ray, row)
-        expected = y[other] * lengths[row] / lengths[other]
-        if abs(y[row] - expected) > SAME * max(abs(y[row]), abs(expected)):
-            ratio = lengths[row] / lengths[other]
-            how = (
-                "have the same x"
-                if hidden_bias
-                else f"are one direction in the ratio 1 : {ratio:g}"
-            )
-            raise ValueError(
-                f"no network interpolates: rows {other} and {row} of X {how}, and the targets "
-                f"{y[other]:g} and {y[row]:g}; train with beta > 0"
-            )
-    pairs = [(first[k, False], first[k, True]) for k, side in first if side and (k, False) in first]
-    _refuse_opposite_rows(rows, y, lengths, pairs)
-
-
-def _refuse_opposite_rows(
-    rows: Array, y: Array, lengths: Array, pairs: list[tuple[int, int]]
-) -> None:
-    """``f(x) - f(-x)`` is linear in x, because relu(z) - relu(-z) = z."""
-    if not pairs:
-        return
-    ahead, behind = np.array(pairs).T
-    units = rows[ahead] / lengths[ahead, None]
-    odd = y[ahead] / lengths[ahead] - y[behind] / lengths[behind]
-    w = np.linalg.lstsq(units, odd, rcond=None)[0]
-    missed = np.abs(units @ w - odd)
-    scale = np.abs(y[ahead] / lengths[ahead]) + np.abs(y[behind] / lengths[behind])
-    if missed.max() > SAME * scale.max():
-        k = int(np.argmax(missed))
-        raise ValueError(
-            f"no network interpolates: rows {ahead[k]} and {behind[k]} are opposite, where the "
-            "difference of the outputs is linear in the row, and with the other opposite rows that "
-            "cannot hold; train with beta > 0"
-        )
 
 
 class _Loop:
@@ -174,6 +128,7 @@ class _Loop:
         self, problem: Problem, rows: Array, hidden_bias: bool, rng: np.random.Generator
     ) -> None:
         self.problem, self.rows, self.hidden_bias = problem, rows, hidden_bias
+        self.y, self.margins = problem.Y[:, 0], problem.loss.classifies
         self.search = SearchOracle(problem.rows, rng, SEEDS, threshold=1.0)
         self.exact = (
             exact_oracle(problem.rows, PRECISION) if exact_is_cheap(problem.rows, 1) else None
@@ -217,25 +172,28 @@ class _Loop:
     def _master(self) -> tuple[Array, Array, bool]:
         """Signed sizes of the neurons, the multipliers V (n, 1), and whether targets miss.
 
-        ``min sum |t_j| + price' |r|`` subject to ``sum_j t_j relu(X u_j) + r = y``.
+        ``min sum |t_j| + price' |r|`` subject to ``sum_j t_j relu(X u_j) + r = y``; of margins
+        ``y_i (sum_j t_j relu(x_i' u_j) + r_i) >= 1``.
         """
-        y = self.problem.Y[:, 0]
         features = np.maximum(self.rows @ self.directions.T, 0.0)
         n, m = features.shape
-        size, length = float(np.abs(y).max()) or 1.0, float(features.max())
-        A = np.concatenate([features / length, -features / length], axis=1)
-        solved: Any = linprog(
-            np.concatenate([np.ones(2 * m), np.tile(self.price * length, 2)]),
-            A_eq=np.concatenate([A, np.eye(n), -np.eye(n)], axis=1),
-            b_eq=y / size,
-            method="highs-ds",
-        )
+        size, length = float(np.abs(self.y).max()) or 1.0, float(features.max())
+        A = np.concatenate([features / length, -features / length, np.eye(n), -np.eye(n)], axis=1)
+        cost = np.concatenate([np.ones(2 * m), np.tile(self.price * length, 2)])
+        if self.margins:
+            facing = -self.y[:, None] * A
+            solved: Any = linprog(cost, A_ub=facing, b_ub=-np.ones(n), method="highs-ds")
+        else:
+            solved = linprog(cost, A_eq=A, b_eq=self.y / size, method="highs-ds")
         if solved.status != 0:
             raise RuntimeError(f"the linear program was not solved: {solved.message}")
         slack = size * float(np.abs(solved.x[2 * m : 2 * m + n] - solved.x[2 * m + n :]).max())
         weights = (solved.x[:m] - solved.x[m : 2 * m]) * size / length
-        V = np.asarray(solved.eqlin.marginals)[:, None] / length
-        return weights, V, slack > MISSED * size
+        if self.margins:
+            V = self.y * np.maximum(-np.asarray(solved.ineqlin.marginals), 0.0) / length
+        else:
+            V = np.asarray(solved.eqlin.marginals) / length
+        return weights, V[:, None], slack > MISSED * size
 
     def _within_cells(self, weights: Array, V: Array) -> tuple[Array, Array]:
         """The least norm in the cells of the neurons that are used, or nearly.
@@ -250,8 +208,9 @@ class _Loop:
         _, first = np.unique(keys, axis=0, return_index=True)
         if first.size * self.rows.size > MOST_IN_CELLS:
             return weights, V
-        y = self.problem.Y[:, 0]
-        solved = least_norm_in_cells(self.rows, y, patterns[first], signs[first])
+        solved = least_norm_in_cells(
+            self.rows, self.y, patterns[first], signs[first], margins=self.margins
+        )
         if solved is None:
             return weights, V
         blocks, v = solved
@@ -287,20 +246,36 @@ class _Loop:
     def _solution(
         self, weights: Array, V: Array, correlation: Correlation, status: Status
     ) -> Solution:
-        used, y = np.flatnonzero(weights), self.problem.Y[:, 0]  # of the neurons before the last
+        used = np.flatnonzero(weights)  # of the neurons before the last
         directions = self.directions[used]
         features = np.maximum(self.rows @ directions.T, 0.0)
-        settled = np.linalg.lstsq(features, y, rcond=1e-13)[0]  # the last digits
-        same = np.all(settled * weights[used] > 0)
-        outputs = (settled if same else weights[used])[:, None]
+        outputs = self._settled(features, weights[used])[:, None]
         neurons = without_intercept(self.problem, directions, outputs)
         network = to_network(self.problem, ReLU(), neurons, self.hidden_bias)
         X = self.rows[:, :-1] if self.hidden_bias else self.rows
         network = network.prune(X)  # cutting planes leave neurons of one cell side by side
-        missed = float(np.abs(network.predict(X) - y).max())
+        missed = self._missed(network.predict(X))
         certificate = interpolation_certificate(self.problem, network.penalty(), V, correlation)
-        fits = missed <= FITS * float(np.abs(y).max())
+        fits = missed <= FITS * float(np.abs(self.y).max())
         if status.converged and not (fits and certificate.relative_gap <= ACCEPTED):
             status = Status.STALLED
         count = len(self.history)
         return Solution(network, certificate.objective, certificate, status, self.history, count)
+
+    def _missed(self, f: Array) -> float:
+        """By how much outputs f (n,) miss the targets, or the margins, at most."""
+        short = 1.0 - self.y * f if self.margins else np.abs(f - self.y)
+        return float(np.max(short, initial=0.0))
+
+    def _settled(self, features: Array, weights: Array) -> Array:
+        """The weights with the last digits of what they fit, unless that turns a sign."""
+        f = features @ weights
+        tight = self.y * f <= 1 + TIGHT if self.margins else np.ones(f.size, dtype=bool)
+        step = np.linalg.lstsq(features[tight], (self.y - f)[tight], rcond=1e-13)[0]
+        settled: Array = weights + step
+        if np.any(settled * weights <= 0):
+            settled = weights
+        if self.margins:  # rounding may have left a margin short of 1
+            shortest = float(np.min(self.y * (features @ settled)))
+            settled = settled / shortest if shortest > 0 else settled
+        return settled

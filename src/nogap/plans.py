@@ -322,7 +322,8 @@ def _three_layer(
     if problem.n_outputs > 1 or not problem.loss.smooth:
         raise ValueError(
             "three-layer sub-networks are trained for one output and a loss with a gradient, got "
-            f"{problem.n_outputs} outputs and the loss {problem.loss.name}"
+            f"{problem.n_outputs} outputs and the loss {problem.loss.name}; use "
+            "loss='squared_hinge' in place of the hinge loss, and one network an output"
         )
     if isinstance(patterns, str) and patterns == "adaptive":
         return adaptive_plan(

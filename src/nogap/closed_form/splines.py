@@ -18,7 +18,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from nogap._typing import Array
-from nogap.losses import Squared
+from nogap.losses import Squared, SquaredHinge
 from nogap.problem import Problem
 
 TOLERANCE = 1e-11
@@ -89,7 +89,7 @@ class KnotProgram:
     def solve(self, start: Spline) -> tuple[Spline, Array]:
         """The best spline and the dual point V (n, 1) there."""
         if not self.problem.loss.smooth:
-            values, multipliers = self._interior_point(None, None)
+            values, multipliers = self._interior_point()
             V = np.clip(multipliers, 0.0, self.problem.weights)[:, None] * self.problem.Y
             return Spline(self.knots, values), V
         spline, damping = start.on(self.knots), 0.0
@@ -101,7 +101,11 @@ class KnotProgram:
                 spline, value = trial, value - decrease
             if isinstance(self.problem.loss, Squared):
                 break
-            if decrease < 0.1 * promised or promised < 0:
+            flatter = decrease < 0.1 * promised or promised < 0
+            if flatter and isinstance(self.problem.loss, SquaredHinge):  # a quadratic program
+                spline = Spline(self.knots, self._interior_point()[0])
+                break
+            if flatter:
                 # the loss is flatter here than where the step leads
                 damping = max(10 * damping, LEAST_DAMPING)
                 if damping > MOST_DAMPING:
@@ -111,6 +115,14 @@ class KnotProgram:
                 break
             damping = 0.1 * damping if damping > LEAST_DAMPING else 0.0
         return spline, self.problem.dual_point(self._outputs(spline))
+
+    def least_for_margins(self) -> tuple[Spline, Array]:
+        """The spline of least penalty with margins of at least 1, and the dual point (n, 1)."""
+        values, multipliers = self._interior_point(strict=True)
+        y = self.problem.Y
+        spline = Spline(self.knots, values)
+        shortest = float(np.min(y * self._outputs(spline)))
+        return Spline(self.knots, values / shortest), np.maximum(multipliers, 0.0)[:, None] * y
 
     def _newton_step(self, spline: Spline, damping: float) -> tuple[Spline, float]:
         """The minimum of the quadratic model, and the decrease to first order on the way there."""
@@ -140,24 +152,31 @@ class KnotProgram:
     def _objective(self, spline: Spline) -> float:
         return self.problem.loss_value(self._outputs(spline)) + self.problem.beta * spline.penalty
 
-    def _interior_point(self, curvature: Array | None, target: Array | None) -> tuple[Array, Array]:
-        """``min 1/2 f'Wf - target'f + beta Omega`` (the hinge loss for None): values, multipliers.
+    def _interior_point(
+        self, curvature: Array | None = None, target: Array | None = None, *, strict: bool = False
+    ) -> tuple[Array, Array]:
+        """``min 1/2 f'Wf - target'f + beta Omega``: values, and multipliers of the margins.
 
-        Variables: values g (k), slopes s (k - 1), kinks as p - m (k - 2 each), Omega, and the
-        excess xi (n) of the hinge loss.
+        For None the hinge loss or its square, or nothing but the penalty where all margins must be
+        1 (``strict``). Variables: values g (k), slopes s (k - 1), kinks as p - m (k - 2 each),
+        Omega, and the excess xi (n) of the hinge loss.
         """
         import clarabel
 
         k, n = self.knots.size, self.basis.shape[0]
         n_spline = 2 * k - 1 + 2 * (k - 2) + 1
         hinge = curvature is None
-        n_var = n_spline + (n if hinge else 0)
+        n_var = n_spline + (n if hinge and not strict else 0)
         q = np.zeros(n_var)
         q[n_spline - 1] = self.problem.beta
         size = 1.0
         P: Any = sp.csc_array((n_var, n_var))
         if hinge:
-            q[n_spline:] = self.problem.weights
+            weights = self.problem.weights[: n_var - n_spline]
+            if self.problem.loss.smooth:
+                P = sp.diags_array(np.append(np.zeros(n_spline), weights), format="csc")
+            else:
+                q[n_spline:] = weights
         else:
             assert curvature is not None
             H = self.basis.T @ (curvature[:, None] * self.basis)
@@ -167,7 +186,11 @@ class KnotProgram:
             size = size if size > 0 else 1.0
             P = sp.block_diag([sp.triu(H), sp.csc_array((n_var - k, n_var - k))], format="csc")
             q, P = q / (size * diagonal), P / diagonal
-        A, b, cones = self._constraints(n_var, hinge)
+        A, b, cones = self._constraints()
+        n_margins = 0
+        if hinge:
+            n_margins = n + n_var - n_spline
+            A, b, cones = self._with_margins(A, b, cones, n_var)
         settings = clarabel.DefaultSettings()
         settings.verbose = False
         settings.max_threads = 1
@@ -178,13 +201,14 @@ class KnotProgram:
         values = size * np.array(solved.x[:k])
         if not np.all(np.isfinite(values)):
             raise RuntimeError(f"the interior-point solver failed: {solved.status}")
-        multipliers = np.array(solved.z)[-2 * n : -n] if hinge else np.zeros(0)
+        multipliers = np.array(solved.z)[b.size - n_margins :][:n] if hinge else np.zeros(0)
         return values, multipliers
 
-    def _constraints(self, n_var: int, hinge: bool) -> tuple[Any, Array, list[Any]]:
+    def _constraints(self) -> tuple[Any, Array, list[Any]]:
+        """How values, slopes, kinks and Omega belong together."""
         import clarabel
 
-        k, n = self.knots.size, self.basis.shape[0]
+        k = self.knots.size
         kinks = k - 2
         gaps = np.diff(self.knots)
         unit = sp.eye_array(kinks)
@@ -210,19 +234,25 @@ class KnotProgram:
         A: Any = sp.block_array(blocks, format="csc")
         n_equal, n_linear = k - 1 + kinks, 2 * kinks + 3
         b = np.zeros(n_equal + n_linear)
-        if hinge:
-            A = sp.hstack([A, sp.csc_array((A.shape[0], n))])
-            y = self.problem.Y[:, 0]
-            free = n_var - n - k
-            margin = sp.hstack(
-                [-(y[:, None] * self.basis), sp.csc_array((n, free)), -sp.eye_array(n)]
-            )
-            positive = sp.hstack([sp.csc_array((n, n_var - n)), -sp.eye_array(n)])
-            A = sp.vstack([A, margin, positive])
-            b = np.concatenate([b, -np.ones(n), np.zeros(n)])
-            n_linear += 2 * n
         cones = [clarabel.ZeroConeT(n_equal), clarabel.NonnegativeConeT(n_linear)]
-        return A.tocsc(), b, cones
+        return A, b, cones
+
+    def _with_margins(
+        self, A: Any, b: Array, cones: list[Any], n_var: int
+    ) -> tuple[Any, Array, list[Any]]:
+        """The constraints with margins ``y f >= 1``, or ``y f + xi >= 1`` where there are xi."""
+        import clarabel
+
+        y, (n, k) = self.problem.Y[:, 0], self.basis.shape
+        excess = n_var - A.shape[1]
+        blocks: list[list[Any]] = [
+            [-(y[:, None] * self.basis), sp.csc_array((n, A.shape[1] - k)), -sp.eye_array(n)],
+            [None, sp.csc_array((n, A.shape[1] - k)), -sp.eye_array(n)],
+        ]
+        margins = sp.block_array(blocks if excess else [blocks[0][:2]], format="csc")
+        A = sp.vstack([sp.hstack([A, sp.csc_array((A.shape[0], excess))]), margins])
+        b = np.concatenate([b, -np.ones(n), np.zeros(excess)])
+        return A.tocsc(), b, [*cones, clarabel.NonnegativeConeT(n + excess)]
 
 
 def _differences(m: int) -> Any:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from os import PathLike
 from typing import Any, Literal, get_args
 
 import numpy as np
 
-from nogap import storage
 from nogap._typing import Array, ArrayLike
 from nogap._validation import check_matrix, numbers
 from nogap.exchange.exports import require
-
-FORMAT = "nogap-circular-network"
+from nogap.networks.base import StoredNetwork
 
 FilterNorm = Literal["vector", "matrix"]
 
@@ -29,7 +26,7 @@ def filter_radius(filter_norm: FilterNorm, d: int) -> float:
     return 1.0 if filter_norm == "vector" else float(d**-0.5)
 
 
-class CircularNetwork:
+class CircularNetwork(StoredNetwork):
     """``f(x) = sum_j relu(x' C(u_j) w_j) a_j`` with ``C(u)[a, b] = u[(a - b) mod d]``.
 
     Parameters
@@ -55,6 +52,10 @@ class CircularNetwork:
     >>> net.predict([[3.0, 5.0]])
     array([10.])
     """
+
+    file_format = "nogap-circular-network"
+    array_names = ("filters", "hidden_weights", "output_weights")
+    described = ("filter_norm",)
 
     def __init__(
         self,
@@ -117,24 +118,6 @@ class CircularNetwork:
         Z = np.maximum(X @ np.fft.ifft(products, axis=1).real.T, 0.0)
         F: Array = Z @ self.output_weights
         return F
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the network to a file without pickle."""
-        arrays = {
-            "filters": self.filters,
-            "hidden_weights": self.hidden_weights,
-            "output_weights": self.output_weights,
-        }
-        storage.write(path, FORMAT, arrays, {"filter_norm": self.filter_norm})
-
-    @classmethod
-    def load(cls, path: str | PathLike[str]) -> CircularNetwork:
-        """Read a network that :meth:`save` wrote; a ``ValueError`` says what is wrong with it."""
-        arrays, meta = storage.read(path, FORMAT)
-        try:
-            return cls(**arrays, filter_norm=meta["filter_norm"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} does not hold a complete network: {error}") from None
 
     def to_torch(self) -> Any:
         """Circular ``Conv1d``, a linear layer a channel, ReLU and ``Linear``, in float64."""

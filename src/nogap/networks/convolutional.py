@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from nogap import storage
 from nogap._typing import Array, ArrayLike, IntArray
 from nogap._validation import numbers
 from nogap.networks.two_layer import Network
 from nogap.rows import height
 from nogap.units.convolution import Convolution
 from nogap.units.readout import columns, read
-
-FORMAT = "nogap-convolutional-network"
 
 
 class ConvolutionalNetwork(Network):
@@ -48,6 +45,8 @@ class ConvolutionalNetwork(Network):
     >>> net.predict(np.array([[0.0, 3.0, 1.0, 1.0]]))
     array([2.])
     """
+
+    file_format = "nogap-convolutional-network"
 
     def __init__(
         self,
@@ -211,24 +210,13 @@ class ConvolutionalNetwork(Network):
 
     # -- files and exports -------------------------------------------------------------------
 
-    def save(self, path: str | PathLike[str]) -> None:
-        meta = {**self.unit.parameters, "tied": self.tied, "sample_shape": self.sample_shape}
-        storage.write(path, FORMAT, self.arrays(), meta)
+    def _description(self) -> dict[str, Any]:
+        return {**self.unit.parameters, "tied": self.tied, "sample_shape": self.sample_shape}
 
     @classmethod
-    def load(cls, path: str | PathLike[str]) -> ConvolutionalNetwork:
-        arrays, meta = storage.read(path, FORMAT)
-        return cls.from_arrays(arrays, meta, path)
-
-    @classmethod
-    def from_arrays(
-        cls, arrays: dict[str, Array], meta: dict[str, Any], path: str | PathLike[str]
-    ) -> ConvolutionalNetwork:
-        try:
-            shape = tuple(meta.pop("sample_shape"))
-            return cls(**arrays, unit=Convolution(**meta), sample_shape=shape)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} does not hold a complete network: {error}") from None
+    def _rebuilt(cls, arrays: dict[str, Array], meta: dict[str, Any]) -> Self:
+        shape = tuple(meta.pop("sample_shape"))
+        return cls(**arrays, unit=Convolution(**meta), sample_shape=shape)
 
     def to_torch(self) -> Any:
         """A ``torch.nn.Sequential`` in float64 that takes the same samples; needs the torch extra.

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from os import PathLike
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from scipy.special import expit
 
-from nogap import storage
 from nogap._typing import Array, ArrayLike
 from nogap._validation import check_matrix, numbers
+from nogap.networks.base import StoredNetwork
 from nogap.rows.base import slices
-
-FORMAT = "nogap-deep-network"
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "relu": lambda Z: np.maximum(Z, 0.0),
@@ -27,7 +24,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 }
 
 
-class DeepNetwork:
+class DeepNetwork(StoredNetwork):
     """A network with any number of layers, ``H <- act(H W_l + b_l)`` from the input X on.
 
     Parameters
@@ -48,6 +45,8 @@ class DeepNetwork:
     >>> absolute.predict([[-2.0], [3.0]])
     array([2., 3.])
     """
+
+    file_format = "nogap-deep-network"
 
     def __init__(
         self,
@@ -127,31 +126,27 @@ class DeepNetwork:
 
     # -- files -------------------------------------------------------------------------------
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the network to a file without pickle (first beside it, then renamed)."""
+    def arrays(self) -> dict[str, Array]:
+        """Weights and biases, by layer."""
         arrays = {f"weights_{k}": W for k, W in enumerate(self.weights)}
-        arrays |= {f"biases_{k}": b for k, b in enumerate(self.biases)}
-        meta = {
+        return arrays | {f"biases_{k}": b for k, b in enumerate(self.biases)}
+
+    def _description(self) -> dict[str, Any]:
+        return {
             "layers": self.n_layers,
             "activation": self.activation,
             "output_activation": self.output_activation,
         }
-        storage.write(path, FORMAT, arrays, meta)
 
     @classmethod
-    def load(cls, path: str | PathLike[str]) -> DeepNetwork:
-        """Read a network that :meth:`save` wrote; a ``ValueError`` says what is wrong with it."""
-        arrays, meta = storage.read(path, FORMAT)
-        try:
-            layers = range(int(meta["layers"]))
-            return cls(
-                [arrays[f"weights_{k}"] for k in layers],
-                [arrays[f"biases_{k}"] for k in layers],
-                meta["activation"],
-                meta["output_activation"],
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} does not hold a complete network: {error}") from None
+    def _rebuilt(cls, arrays: dict[str, Array], meta: dict[str, Any]) -> Self:
+        layers = range(int(meta["layers"]))
+        return cls(
+            [arrays[f"weights_{k}"] for k in layers],
+            [arrays[f"biases_{k}"] for k in layers],
+            meta["activation"],
+            meta["output_activation"],
+        )
 
     def __repr__(self) -> str:
         widths = "-".join(map(str, (self.n_features_in, *self.hidden, self.n_outputs)))

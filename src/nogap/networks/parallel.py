@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from os import PathLike
 from typing import Any
 
 import numpy as np
 
-from nogap import storage
 from nogap._typing import Array, ArrayLike
-from nogap._validation import check_beta, check_matrix, check_rows_match, check_weights, numbers
+from nogap._validation import check_matrix, numbers
 from nogap.exchange.exports import require
-from nogap.losses import Loss, get_loss
+from nogap.networks.base import PenalisedNetwork
 from nogap.networks.pruning import independent_combination
 from nogap.rows import MemoryRows
 from nogap.rows.base import slices
 from nogap.units.three_layer import SubNetworkPenalty, ThreeLayer
 
-FORMAT = "nogap-parallel-network"
 
-
-class ParallelNetwork:
+class ParallelNetwork(PenalisedNetwork):
     """``f(x) = sum_k relu(relu(x' W1_k + b_k) w2_k) w3_k + b``.
 
     Parameters
@@ -50,6 +46,15 @@ class ParallelNetwork:
     array([6., 0.])
     """
 
+    file_format = "nogap-parallel-network"
+    array_names = (
+        "first_weights",
+        "second_weights",
+        "output_weights",
+        "hidden_bias",
+        "intercept",
+    )
+    described = ("regularization",)
     activation = "relu"
     counted = "sub-networks"
 
@@ -81,9 +86,7 @@ class ParallelNetwork:
         if self.intercept.shape != (1,):
             raise ValueError(f"intercept must be one number, got {self.intercept.size}")
         self.unit = ThreeLayer(W1.shape[2], regularization)
-        for name, array in self.arrays().items():
-            if not np.all(np.isfinite(array)):
-                raise ValueError(f"{name} holds NaN or infinite values")
+        self._check_finite()
 
     # -- facts -------------------------------------------------------------------------------
 
@@ -145,28 +148,6 @@ class ParallelNetwork:
         F: Array = (self.features(X) @ self.output_weights)[:, None] + self.intercept
         return F
 
-    def predict(self, X: Any) -> Array:
-        """Outputs (n,) at X (n, d)."""
-        return self.decision(X)[:, 0]
-
-    def objective(
-        self,
-        X: Any,
-        y: ArrayLike,
-        *,
-        beta: float,
-        loss: str | Loss = "squared",
-        sample_weight: ArrayLike | None = None,
-    ) -> float:
-        """Training objective: sum of losses plus ``beta * penalty()``, in float64."""
-        resolved = get_loss(loss)
-        F, Y = self.decision(X), resolved.encode(y)
-        check_rows_match(F.shape[0], Y)
-        if Y.shape[1] != 1:
-            raise ValueError(f"y has {Y.shape[1]} outputs, the network has 1")
-        weights = check_weights(sample_weight, F.shape[0])
-        return float(weights @ resolved.value(F, Y)) + check_beta(beta) * self.penalty()
-
     # -- fewer sub-networks ------------------------------------------------------------------
 
     def prune(self, X: Any) -> ParallelNetwork:
@@ -186,30 +167,6 @@ class ParallelNetwork:
         return ParallelNetwork(**arrays, regularization=self.regularization)  # type: ignore[arg-type]
 
     # -- files and exports -------------------------------------------------------------------
-
-    def arrays(self) -> dict[str, Array]:
-        """What makes up the network, by the names of the constructor's parameters."""
-        arrays = {
-            "first_weights": self.first_weights,
-            "second_weights": self.second_weights,
-            "output_weights": self.output_weights,
-            "hidden_bias": self.hidden_bias,
-            "intercept": self.intercept,
-        }
-        return {name: array for name, array in arrays.items() if array is not None}
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the network to a file without pickle."""
-        storage.write(path, FORMAT, self.arrays(), {"regularization": self.regularization})
-
-    @classmethod
-    def load(cls, path: str | PathLike[str]) -> ParallelNetwork:
-        """Read a network that :meth:`save` wrote; a ``ValueError`` says what is wrong with it."""
-        arrays, meta = storage.read(path, FORMAT)
-        try:
-            return cls(**arrays, regularization=meta["regularization"])  # type: ignore[arg-type]
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} does not hold a complete network: {error}") from None
 
     def to_torch(self) -> Any:
         """A ``torch.nn.Sequential`` of linear layers and ReLUs, block-diagonal in the middle."""

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from nogap import storage
 from nogap._typing import Array, ArrayLike
-from nogap._validation import (
-    check_beta,
-    check_matrix,
-    check_positive,
-    check_rows_match,
-    check_weights,
-    numbers,
-)
-from nogap.losses import Loss, get_loss
+from nogap._validation import check_matrix, check_positive, numbers
+from nogap.networks.base import PenalisedNetwork
 from nogap.rows.base import slices
 
-FORMAT = "nogap-network"
 ACTIVATIONS = ("relu", "gated", "linear", "sign", "tanh")
 SATURATING = ("sign", "tanh")  # whose penalty is that of the output weights alone
 
 
-class Network:
+class Network(PenalisedNetwork):
     """A network with one hidden layer, ``f(x) = sum_j act(x' u_j + c_j) a_j + b``.
 
     Parameters
@@ -57,6 +48,16 @@ class Network:
     >>> net.predict([[-2.0], [3.0]])
     array([2., 3.])
     """
+
+    file_format = "nogap-network"
+    array_names = (
+        "hidden_weights",
+        "output_weights",
+        "hidden_bias",
+        "intercept",
+        "gates",
+        "gate_bias",
+    )
 
     def __init__(
         self,
@@ -98,9 +99,7 @@ class Network:
         if self.gates is not None and self.gates.shape != U.shape:
             raise ValueError(f"gates must have shape {U.shape}, got {self.gates.shape}")
         self.gate_bias = _vector(gate_bias, U.shape[0], "gate_bias")
-        for name, array in self.arrays().items():
-            if not np.all(np.isfinite(array)):
-                raise ValueError(f"{name} holds NaN or infinite values")
+        self._check_finite()
         self.weight_bound = self._checked_bound(weight_bound)
 
     def _checked_bound(self, bound: float | None) -> float | None:
@@ -175,31 +174,6 @@ class Network:
             F[part] = self._layer(X[part]) @ self.output_weights + self.intercept
         return F
 
-    def predict(self, X: Any) -> Array:
-        """Outputs at X (n, d): (n,) for one output, (n, C) for more."""
-        F = self.decision(X)
-        return F[:, 0] if self.n_outputs == 1 else F
-
-    def objective(
-        self,
-        X: Any,
-        y: ArrayLike,
-        *,
-        beta: float,
-        loss: str | Loss = "squared",
-        sample_weight: ArrayLike | None = None,
-    ) -> float:
-        """Training objective: sum of losses plus ``beta * penalty()``, in float64."""
-        resolved = get_loss(loss)
-        F = self.decision(X)
-        Y = resolved.encode(y)
-        check_rows_match(F.shape[0], Y)
-        if Y.shape[1] != self.n_outputs:
-            raise ValueError(f"y has {Y.shape[1]} outputs, the network has {self.n_outputs}")
-        weights = check_weights(sample_weight, F.shape[0])
-        loss_value = float(weights @ resolved.value(F, Y))
-        return loss_value + check_beta(beta) * self.penalty()
-
     # -- fewer neurons -----------------------------------------------------------------------
 
     def prune(self, X: Any) -> Network:
@@ -220,48 +194,19 @@ class Network:
 
     # -- files and exports -------------------------------------------------------------------
 
-    def arrays(self) -> dict[str, Array]:
-        """What makes up the network, by the names of the constructor's parameters."""
-        arrays = {
-            "hidden_weights": self.hidden_weights,
-            "output_weights": self.output_weights,
-            "hidden_bias": self.hidden_bias,
-            "intercept": self.intercept,
-            "gates": self.gates,
-            "gate_bias": self.gate_bias,
-        }
-        return {name: array for name, array in arrays.items() if array is not None}
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the network to a file without pickle (first beside it, then renamed)."""
-        storage.write(path, FORMAT, self.arrays(), self._description())
-
     def _description(self) -> dict[str, Any]:
         free = {"free_bias": True} if self.free_bias else {}
         bounded = {} if self.weight_bound is None else {"weight_bound": self.weight_bound}
         return {"activation": self.activation, **free, **bounded}
 
     @classmethod
-    def load(cls, path: str | PathLike[str]) -> Network:
-        """Read a network that :meth:`save` wrote; a ``ValueError`` says what is wrong with it."""
-        arrays, meta = storage.read(path, FORMAT)
-        return cls.from_arrays(arrays, meta, path)
-
-    @classmethod
-    def from_arrays(
-        cls, arrays: dict[str, Array], meta: dict[str, Any], path: str | PathLike[str]
-    ) -> Network:
-        """Rebuild a network from the parts of a model file."""
-        try:
-            free_bias = bool(meta.get("free_bias", False))
-            return cls(
-                **arrays,
-                activation=meta["activation"],
-                free_bias=free_bias,
-                weight_bound=meta.get("weight_bound"),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} does not hold a complete network: {error}") from None
+    def _rebuilt(cls, arrays: dict[str, Array], meta: dict[str, Any]) -> Self:
+        return cls(
+            **arrays,
+            activation=meta["activation"],
+            free_bias=bool(meta.get("free_bias", False)),
+            weight_bound=meta.get("weight_bound"),
+        )
 
     def to_torch(self) -> Any:
         """The network as a ``torch.nn.Sequential`` in float64; needs the torch extra."""

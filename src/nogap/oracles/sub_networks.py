@@ -27,7 +27,7 @@ from nogap.problem import EPS
 from nogap.rows import MemoryRows, Rows
 from nogap.units.three_layer import ThreeLayer
 
-MOST_ROWS = 12  # 2^12 sets of positive rows at worst
+MOST_CASES = 5_000_000  # sets of positive rows, 2^n at worst, times patterns of the first layer
 MOST_PATTERNS = 1_200  # of the first layer
 CHEAP_ROWS, CHEAP_PATTERNS = 8, 60
 MOST_BRANCHES = 20_000
@@ -88,11 +88,12 @@ class SubNetworkOracle:
         self.should_stop: Callable[[], bool] = never
         self.unit, self.precision, self.threshold = unit, precision, threshold
         n_patterns = max_pattern_count(rows.n, min(rows.n, rows.d))
-        if rows.n > MOST_ROWS or n_patterns > MOST_PATTERNS:
+        if 2**rows.n * n_patterns > MOST_CASES or n_patterns > MOST_PATTERNS:
             raise ValueError(
                 f"{rows.n} rows have up to 2^{rows.n} second-layer patterns and {n_patterns:,} of "
-                f"the first layer; all of them can be settled for at most {MOST_ROWS} rows and "
-                f"{MOST_PATTERNS:,} patterns: use patterns='adaptive'"
+                f"the first layer; all of them can be settled for at most {MOST_CASES:,} pairs and "
+                f"{MOST_PATTERNS:,} patterns (17 rows in two dimensions, 14 in three): use "
+                "patterns='adaptive'"
             )
         X = rows.take(np.arange(rows.n))
         self.scale = float(np.linalg.norm(X, axis=1).max()) or 1.0

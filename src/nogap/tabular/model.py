@@ -11,7 +11,6 @@ import numpy as np
 from nogap import storage
 from nogap._typing import Array, BoolArray
 from nogap.certificate import KINDS, Certificate
-from nogap.networks.two_layer import FORMAT as NETWORK_FORMAT
 from nogap.networks.two_layer import Network
 from nogap.solution import Status
 from nogap.tabular.columns import Column, columns_from_json, columns_to_json, design_matrix
@@ -159,7 +158,7 @@ class TabularModel:
 
 def _explain(path: str | PathLike[str], error: Exception) -> str:
     try:
-        storage.read(path, NETWORK_FORMAT)
+        storage.read(path, Network.file_format)
     except (OSError, ValueError):
         return str(error)
     return (
