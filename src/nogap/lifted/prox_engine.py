@@ -8,11 +8,12 @@ import numpy as np
 
 from nogap._typing import Array
 from nogap.lifted.augmented import (
+    MARGIN,
     AugmentedLagrangian,
     Multipliers,
     smooth_violation,
 )
-from nogap.lifted.layers import Layers, Pass, Task, forward
+from nogap.lifted.layers import Layers, Pass, Task
 from nogap.lifted.metric import Metric
 from nogap.lifted.newton import NewtonDescent, is_cheap
 from nogap.lifted.proximal import ProximalObjective, Weights
@@ -25,8 +26,10 @@ ROUNDS = 15  # of new multipliers
 INNER_ITERATIONS = 1000
 NEWTON_ITERATIONS = 50
 WARM_ROUNDS = 10
-RESTORING_ROUNDS = 30
-HOPELESS = 6  # rounds without halving the violation
+RESTORING_ROUNDS = 20
+GAUSS_NEWTON_STEPS = 30
+NEAR = 0.05  # violations from which Gauss-Newton steps restore at little cost
+HOPELESS = 4  # rounds without halving the violation
 RESTORING_ITERATIONS = 50  # of L-BFGS, a round, at least
 RESTORING_MARGIN = 1e-3  # what is nearly met with this margin is met without it
 
@@ -72,52 +75,47 @@ def warm_up_layers(
     Once the iterations are spent, rounds with ever stiffer constraints go on until these are met:
     from a feasible centre, exact steps stay feasible.
     """
-    for _ in range(WARM_ROUNDS):
-        if should_stop():
+    least, since, rounds = np.inf, 0, WARM_ROUNDS + RESTORING_ROUNDS
+    for k in range(rounds):
+        objective = _without_weights(task, layers)
+        violation = smooth_violation(task, objective.at.outputs) / task.constraints.size
+        worst = float(violation.max(initial=0.0))
+        restoring = k >= WARM_ROUNDS
+        if should_stop() or (restoring and worst == 0.0):
             return layers
-        lagrangian = AugmentedLagrangian(_without_weights(task, layers), rho, multipliers)
-        layers = _Descent(lagrangian, should_stop).round(-(-iterations // WARM_ROUNDS))
-    if not smooth_violation(task, forward(layers, task.X, task.split).outputs).any():
-        return layers
-    lagrangian = AugmentedLagrangian(
-        _without_weights(task, layers), rho, multipliers, RESTORING_MARGIN
-    )
-    if is_cheap(task.X.shape[0], layers, lagrangian.n_active()):
-        return _restored(lagrangian, should_stop)
-    return _restored_by_penalty(task, layers, rho, multipliers, should_stop)
+        share, margin = -(-iterations // WARM_ROUNDS), MARGIN
+        if restoring:
+            since = 0 if worst <= 0.5 * least else since + 1
+            least = min(least, worst)
+            if worst <= NEAR or since == HOPELESS:
+                break
+            multipliers.stiffen()
+            share, margin = max(share, RESTORING_ITERATIONS), RESTORING_MARGIN
+        lagrangian = AugmentedLagrangian(objective, rho, multipliers, margin)
+        layers = _Descent(lagrangian, should_stop).round(share)
+    return _restored(task, layers, rho, multipliers, should_stop)
 
 
-def _restored(lagrangian: AugmentedLagrangian, should_stop: Callable[[], bool]) -> Layers:
-    """Layers near the centre that meet the constraints, if Gauss-Newton steps find any."""
-    restored, _, _ = NewtonDescent(lagrangian, restoring=True).run(
-        lagrangian.objective.centre,
-        RESTORING_ROUNDS,
-        0.0,
-        lambda run: should_stop() or not smooth_violation(lagrangian.task, run.outputs).any(),
-    )
-    return restored
-
-
-def _restored_by_penalty(
+def _restored(
     task: Task,
     layers: Layers,
     rho: float,
     multipliers: Multipliers,
     should_stop: Callable[[], bool],
 ) -> Layers:
-    """The same where Hessians are too large: descent with ever stiffer constraints."""
-    least, since = np.inf, 0
-    for _ in range(RESTORING_ROUNDS):
-        objective = _without_weights(task, layers)
-        worst = float(np.max(smooth_violation(task, objective.at.outputs) / task.constraints.size))
-        since = 0 if worst <= 0.5 * least else since + 1
-        least = min(least, worst)
-        if should_stop() or worst == 0.0 or since == HOPELESS:
-            break
-        multipliers.stiffen()
-        lagrangian = AugmentedLagrangian(objective, rho, multipliers, RESTORING_MARGIN)
-        layers = _Descent(lagrangian, should_stop).round(RESTORING_ITERATIONS)
-    return layers
+    """Layers nearby that meet the constraints, if Gauss-Newton steps are cheap and find any."""
+    lagrangian = AugmentedLagrangian(
+        _without_weights(task, layers), rho, multipliers, RESTORING_MARGIN
+    )
+    if not is_cheap(task.X.shape[0], layers, lagrangian.n_active()):
+        return layers
+    restored, _, _ = NewtonDescent(lagrangian, restoring=True).run(
+        layers,
+        GAUSS_NEWTON_STEPS,
+        0.0,
+        lambda run: should_stop() or not smooth_violation(task, run.outputs).any(),
+    )
+    return restored
 
 
 def _without_weights(task: Task, layers: Layers) -> ProximalObjective:
