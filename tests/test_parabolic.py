@@ -584,6 +584,25 @@ def test_budget_refusals():
     np.testing.assert_allclose(free, [1.0])
 
 
+def test_weighted_budgets_are_those_of_repeated_rows():
+    rng = np.random.default_rng(0)
+    labels, F, counts = np.repeat([1.0, -1.0], 4), rng.normal(size=(8, 1)), rng.integers(0, 3, 8)
+    rows = np.repeat(np.arange(8), counts)
+    weighted = ClassErrorBudget(labels, 0.5, sample_weight=counts).bind(8, 1)
+    repeated = ClassErrorBudget(labels[rows], 0.5).bind(rows.size, 1)
+    y = np.array([2.0, 3.0])
+    for smooth in (False, True):
+        expected = repeated.values(F[rows], smooth=smooth)
+        np.testing.assert_allclose(weighted.values(F, smooth=smooth), expected)
+    for name in ("pull", "curvature"):
+        total = np.zeros_like(F)
+        np.add.at(total, rows, getattr(repeated, name)(F[rows], y))
+        np.testing.assert_allclose(getattr(weighted, name)(F, y), total)
+    np.testing.assert_allclose(
+        weighted.expression(cp, cp.Constant(F)).value, weighted.values(F), atol=1e-12
+    )
+
+
 def test_deep_network_predicts_saves_and_refuses(tmp_path):
     rng = np.random.default_rng(0)
     weights = [rng.normal(size=shape) for shape in [(2, 3), (3, 4), (4, 2)]]

@@ -75,7 +75,7 @@ class AtRows(OutputConstraint):
     ----------
     constraint : OutputConstraint
     rows : array (k,) of int
-        The rows that it sees.
+        The rows that it sees, in this order; a row may occur more than once.
 
     Examples
     --------
@@ -108,7 +108,7 @@ class AtRows(OutputConstraint):
 
     def curvature(self, F: Array, multipliers: Array) -> Array:
         bend = np.zeros_like(F)
-        bend[self.rows] = self.constraint.curvature(F[self.rows], multipliers)
+        np.add.at(bend, self.rows, self.constraint.curvature(F[self.rows], multipliers))
         return bend
 
     def expression(self, cp: Any, F: Any) -> Any:
