@@ -424,6 +424,22 @@ def test_b9_gradient_and_hessian_against_finite_differences():
         assert np.linalg.norm(product - numeric) <= 1e-6 * np.linalg.norm(numeric)
 
 
+def test_degenerate_programs_over_a_box_are_solved_all_the_way():
+    """More constraints than weights, in nearly equal pairs: where bent Newton steps stop short."""
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        half = rng.normal(size=(25, 10)) * np.logspace(0, -3, 10)
+        A = np.vstack([half, half + 1e-3 * rng.normal(size=half.shape) * np.logspace(0, -3, 10)])
+        Q = A @ A.T
+        Q[np.diag_indices(50)] += 1e-9 * np.trace(Q) / 50
+        right = A @ rng.normal(size=10) + 0.01 * rng.normal(size=50)
+        y = minimise_over_box(Q, right, np.zeros(50), np.full(50, 100.0), np.zeros(50))
+        slope = Q @ y - right
+        assert np.all((y >= 0) & (y <= 100))
+        wrong = np.where(y <= 0, -slope, np.where(y >= 100, slope, np.abs(slope)))
+        assert wrong.max() <= 1e-9 * np.abs(right).max()
+
+
 def test_jacobian_and_change_of_the_outputs_against_finite_differences():
     rng = np.random.default_rng(1)
     inputs = rng.normal(size=(6, 2))

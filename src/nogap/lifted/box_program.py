@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from nogap._typing import Array
+from nogap._typing import Array, BoolArray
 
-ITERATIONS = 60
-HALVINGS = 12
-ACCURATE = 1e-10  # of the largest right-hand side
+BENT = 50  # projected Newton steps
+STRAIGHT = 3  # steps of the active set, for every variable
+HALVINGS = 8
+ACCURATE, ROUNDING = 1e-10, 1e-14
 ARMIJO = 1e-4
 
 
@@ -29,8 +30,8 @@ def minimise_over_box(Q: Array, right: Array, lower: Array, upper: Array, start:
 
     Notes
     -----
-    Projected Newton steps: D. Bertsekas, "Projected Newton methods for optimization problems with
-    simple constraints", SIAM J. Control Optim. 20, 1982.
+    Projected Newton steps (D. Bertsekas, "Projected Newton methods for optimization problems with
+    simple constraints", SIAM J. Control Optim. 20, 1982); where these stop short, an active set.
 
     Examples
     --------
@@ -41,23 +42,53 @@ def minimise_over_box(Q: Array, right: Array, lower: Array, upper: Array, start:
     """
     y = np.clip(start, lower, upper)
     diagonal = np.diag(Q)
-    enough = ACCURATE * (float(np.abs(right).max(initial=0.0)) + 1e-300)
-    for _ in range(ITERATIONS):
+    for _ in range(BENT):
         slope = Q @ y - right
         wrong = np.abs(y - np.clip(y - slope / diagonal, lower, upper)) * diagonal
-        if wrong.max(initial=0.0) <= enough:
-            break
+        if wrong.max(initial=0.0) <= _enough(Q, right, y):
+            return y
         free = ~(((y <= lower) & (slope > 0)) | ((y >= upper) & (slope < 0)))
-        change = np.zeros_like(y)
-        change[free] = -cho_solve(cho_factor(Q[np.ix_(free, free)]), slope[free])
-        new = _along(Q, y, slope, change, lower, upper)
-        if new is None:  # the bent step does not descend: one of scaled gradient does
-            change = np.where(free, -slope / (diagonal * free.sum()), 0.0)
-            new = _along(Q, y, slope, change, lower, upper)
-            if new is None:
-                break
+        new = _along(Q, y, slope, _newton(Q, slope, free), lower, upper)
+        if new is None:
+            break
         y = new
-    return y
+    return _active_set(Q, right, lower, upper, y)
+
+
+def _active_set(Q: Array, right: Array, lower: Array, upper: Array, y: Array) -> Array:
+    """From y to the solution, one variable blocked or released at a time: slow and sure."""
+    y, free = y.copy(), (y > lower) & (y < upper)
+    for _ in range(STRAIGHT * (1 + y.size)):
+        change = _newton(Q, Q @ y - right, free)
+        moving = np.flatnonzero(change)
+        walls = np.where(change > 0, upper, lower)
+        lengths = (walls - y)[moving] / change[moving]
+        if np.min(lengths, initial=1.0) < 1.0:
+            first = int(np.argmin(lengths))
+            y += max(lengths[first], 0.0) * change
+            y[moving[first]] = walls[moving[first]]
+            free[moving[first]] = False
+            continue
+        y += change
+        slope = Q @ y - right
+        wrong = np.where(free, 0.0, np.where(y <= lower, -slope, slope))
+        if wrong.max(initial=0.0) <= _enough(Q, right, y):
+            break
+        free[np.argmax(wrong)] = True
+    return np.clip(y, lower, upper)
+
+
+def _enough(Q: Array, right: Array, y: Array) -> float:
+    """The slope that counts as none: a share of the largest, and what rounding leaves."""
+    scale = float(np.abs(right).max(initial=0.0))
+    rounding = float((np.abs(Q) @ np.abs(y)).max(initial=0.0))
+    return ACCURATE * scale + ROUNDING * rounding
+
+
+def _newton(Q: Array, slope: Array, free: BoolArray) -> Array:
+    change = np.zeros_like(slope)
+    change[free] = -cho_solve(cho_factor(Q[np.ix_(free, free)]), slope[free])
+    return change
 
 
 def _along(

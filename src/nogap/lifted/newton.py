@@ -110,7 +110,8 @@ class NewtonDescent:
             if not self.restoring:
                 self.lagrangian.multipliers.values = plan.multipliers
             enough = accuracy * (first - point.merit) + ROUNDING * abs(point.merit)
-            if plan.decrease <= enough and self._met(point, plan.multipliers):
+            # a promise below zero is a program that was not solved
+            if abs(plan.decrease) <= enough and self._met(point, plan.multipliers):
                 return point.layers, point.run, True
             if should_stop(point.run):
                 break
