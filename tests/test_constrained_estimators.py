@@ -144,6 +144,8 @@ def test_class_weights_are_sample_weights_and_leave_budgets_alone(imbalanced):
         ({"constraints": [Order([[0, 99]])]}, "pairs name rows"),
         ({"lower": 1.0, "upper": 0.0}, "no output lies between"),
         ({"hidden": []}, "at least one layer"),
+        ({"constraints": [3]}, r"constraints\[0\] must be a constraint"),
+        ({"constraints": lambda X, Y: 3}, "must be a list of constraints, got int"),
     ],
 )
 def test_refusals_of_the_regressor(options, message):

@@ -564,7 +564,8 @@ def test_without_cvxpy_prox_works_and_conic_says_what_is_missing(monkeypatch):
     [
         ({"hidden": ()}, "at least one layer"),
         ({"hidden": 3}, "sequence of widths"),
-        ({"hidden": (0,)}, "whole number"),
+        ({"hidden": (0,)}, "whole numbers of at least 1, got 0"),
+        ({"constraints": 3}, "must be a list of constraints, got int"),
         ({"activation": "gelu"}, "unknown activation 'gelu'; use one of"),
         ({"engine": "fast"}, "engine must be"),
         ({"engine": "prox", "constraints": [cp.norm]}, "needs engine='conic'"),

@@ -16,7 +16,8 @@ from nogap._validation import generator
 from nogap.estimators._base import TrainingSet, check_sample_weight
 from nogap.estimators._constrained import ConstrainedMLP
 from nogap.estimators._monotone import monotone_chains, monotone_signs
-from nogap.lifted import AtRows, Bounds, Modelled, Order, OutputConstraint
+from nogap.lifted import AtRows, Bounds, Order, OutputConstraint
+from nogap.lifted.modelled import listed_constraints
 from nogap.losses import Huber
 
 
@@ -188,9 +189,7 @@ class ConstrainedMLPRegressor(RegressorMixin, ConstrainedMLP):
     ) -> tuple[list[OutputConstraint], Array]:
         """The given constraints at the rows as they are trained on, and rows to add for them."""
         given = self.constraints(X, Y) if callable(self.constraints) else self.constraints
-        own = [
-            item if isinstance(item, OutputConstraint) else Modelled(item) for item in given or []
-        ]
+        own = listed_constraints(given)
         if not own:
             return [], X[:0]
         left_out = np.flatnonzero(places < 0)
