@@ -58,10 +58,10 @@ for (name, model), colour in zip(models.items(), COLOURS, strict=True):
         model.fit(X, response)
     curve = model.predict(np.column_stack([(grid - 0.3) / 0.2, np.zeros_like(grid)]))
     axes[0].plot(grid, curve, color=colour, linewidth=2, label=name)
-    falls = np.minimum(np.diff(curve), 0).sum()
+    falls = np.maximum(-np.diff(curve), 0).sum()
     error = np.mean((curve - 1 / (1 + np.exp(-12 * (grid - 0.35)))) ** 2) ** 0.5
     print(
-        f"{name:28s} error against the truth {error:.3f}, falls by {-falls:.3f} in all, "
+        f"{name:28s} error against the truth {error:.3f}, falls by {falls:.3f} in all, "
         f"range [{curve.min():.3f}, {curve.max():.3f}]"
     )
 axes[0].axhline(0, color="#cccccc", linewidth=1)

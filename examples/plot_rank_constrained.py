@@ -76,10 +76,10 @@ plt.show()
 # -------------
 # One instance proves little. Over several teachers, with linear outputs and with a ReLU on the
 # outputs, a start near the truth nearly always leads to the exact network within a few programs,
-# and a random start seldom does. In our study of 24 random starts with up to 50 programs each,
-# three reached a forward error below 1e-3. The "random start gives exact outputs" of the article
-# is a property of its instance; and zero is a symmetric point from which all hidden units move
-# alike, so that it is no start at all.
+# and a random start seldom does. Of 24 teachers (seeds 0 to 23, linear outputs), each from a random
+# start with up to 50 programs, two reached a forward error below 1e-3 (median 0.07). The "random
+# start gives exact outputs" of the article is a property of its instance; and zero is a symmetric
+# point from which all hidden units move alike, so that it is no start at all.
 
 SEEDS = range(3)
 errors = {}

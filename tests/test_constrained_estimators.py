@@ -98,6 +98,44 @@ def test_constraints_as_a_function_of_the_data_survive_a_clone():
     assert np.abs(model.predict(X).sum(axis=1) - 1).max() <= 1e-6
 
 
+def test_sample_weights_are_repeated_rows_in_the_loss_and_in_the_budgets(imbalanced):
+    X, y = imbalanced[0][::2], imbalanced[1][::2]
+    counts = np.random.default_rng(0).integers(0, 4, size=len(y))
+    repeated = np.repeat(np.arange(len(y)), counts)
+    model = ConstrainedMLPClassifier((3,), error_budget=0.3, max_iter=2, class_weight="balanced")
+    weighted = clone(model).fit(X, y, sample_weight=counts)
+    again = clone(model).fit(X[repeated], y[repeated])
+    np.testing.assert_array_equal(weighted.decision_function(X), again.decision_function(X))
+    assert weighted.objective_ == pytest.approx(again.objective_, rel=1e-12)
+    errors = mean_errors(weighted, X[repeated], y[repeated])
+    assert max(errors.values()) <= 0.3 * (1 + 1e-6)
+
+
+def test_given_constraints_stay_at_their_rows_when_rows_are_merged_or_have_no_weight():
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(12, 2))
+    X[5] = X[0]
+    y = X[:, 0] + 0.1 * rng.normal(size=12)
+    y[5] = y[0]
+    weights = np.ones(12)
+    weights[7] = 0.0
+    order = np.argsort(-X[:, 0])[:4]  # against the trend: only the constraint brings it about
+    pairs = np.column_stack([order[:-1], order[1:]])
+    pairs = np.vstack([pairs, [[5, 7]]])
+    model = ConstrainedMLPRegressor((3,), constraints=[Order(pairs, 0.05)], max_iter=2)
+    F = model.fit(X, y, sample_weight=weights).predict(X)
+    assert np.all(F[pairs[:, 0]] <= F[pairs[:, 1]] - 0.05 + 1e-6)
+
+
+def test_class_weights_are_sample_weights_and_leave_budgets_alone(imbalanced):
+    X, y = imbalanced[0][::2], imbalanced[1][::2]
+    model = ConstrainedMLPClassifier((3,), error_budget=None, max_iter=2)
+    by_class = clone(model).set_params(class_weight={"rare": 4.0}).fit(X, y)
+    by_row = clone(model).fit(X, y, sample_weight=np.where(y == "rare", 4.0, 1.0))
+    np.testing.assert_allclose(by_class.decision_function(X), by_row.decision_function(X))
+    assert mean_errors(by_class, X, y)["rare"] < mean_errors(model.fit(X, y), X, y)["rare"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -106,6 +144,8 @@ def test_constraints_as_a_function_of_the_data_survive_a_clone():
         ({"constraints": [Order([[0, 99]])]}, "pairs name rows"),
         ({"lower": 1.0, "upper": 0.0}, "no output lies between"),
         ({"hidden": []}, "at least one layer"),
+        ({"constraints": [3]}, r"constraints\[0\] must be a constraint"),
+        ({"constraints": lambda X, Y: 3}, "must be a list of constraints, got int"),
     ],
 )
 def test_refusals_of_the_regressor(options, message):
@@ -116,3 +156,7 @@ def test_refusals_of_the_regressor(options, message):
 def test_refusals_of_the_classifier():
     with pytest.raises(ValueError, match="names the class 7"):
         ConstrainedMLPClassifier(error_budget={7: 0.5}).fit(np.eye(3), [0, 1, 1])
+    with pytest.raises(ValueError, match="class_weight names the class 7"):
+        ConstrainedMLPClassifier(class_weight={7: 0.5}).fit(np.eye(3), [0, 1, 1])
+    with pytest.raises(ValueError, match="only one class, 1, among the samples of positive"):
+        ConstrainedMLPClassifier().fit(np.eye(3), [0, 1, 1], sample_weight=[0, 1, 1])

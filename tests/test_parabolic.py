@@ -10,10 +10,11 @@ import nogap
 from nogap.lifted import Affine, Bounds, ClassErrorBudget, Order, parabolic
 from nogap.lifted.activations import SPLITS
 from nogap.lifted.augmented import AugmentedLagrangian, Multipliers
+from nogap.lifted.box_program import minimise_over_box
 from nogap.lifted.conic_engine import conic_step, kink_weights
+from nogap.lifted.curvature import hessian, output_change, output_jacobian
 from nogap.lifted.layers import Layers, Task, forward, initial_layers
 from nogap.lifted.modelled import bind_constraints
-from nogap.lifted.newton import hessian
 from nogap.lifted.prox_engine import prox_step
 from nogap.lifted.proximal import ProximalObjective, Weights, dual_scaled_weights
 from nogap.losses import get_loss
@@ -398,22 +399,93 @@ def test_b9_gradient_and_hessian_against_finite_differences():
         centre = initial_layers((2, 4, 3, 1), task.Y, task.weights, rng)
         weights = Weights([1.0, 2.0, 3.0], [30.0, 40.0], [2e5, 1e3], [3e5, 2e3])
         start = Multipliers(rng.uniform(0.2, 1.0, len(task.constraints)), 1e-3)
-        lagrangian = AugmentedLagrangian(ProximalObjective(task, centre, weights), 30.0, start)
+        objective = ProximalObjective(task, centre, weights)
+        lagrangian = AugmentedLagrangian(objective, 30.0, start)
         x = centre.vector() + 0.1 * rng.normal(size=centre.vector().size)
 
-        def at(x, centre=centre, lagrangian=lagrangian):
+        def at(x, fixed, centre=centre, lagrangian=lagrangian):
             layers = centre.like(x)
-            value, gradient = lagrangian.value_and_gradient(layers, lagrangian.forward(layers))
+            run = lagrangian.forward(layers)
+            value, gradient = lagrangian.value_and_gradient(layers, run, fixed=fixed)
             return value, gradient.vector()
 
         direction, step = rng.normal(size=x.size), 1e-6
-        up, down = at(x + step * direction), at(x - step * direction)
-        slope = at(x)[1] @ direction
-        assert slope == pytest.approx((up[0] - down[0]) / (2 * step), rel=1e-6)
+        for fixed in (True, False):
+            up, down = at(x + step * direction, fixed), at(x - step * direction, fixed)
+            slope = at(x, fixed)[1] @ direction
+            assert slope == pytest.approx((up[0] - down[0]) / (2 * step), rel=1e-6)
         layers = centre.like(x)
-        product = hessian(lagrangian, layers, lagrangian.forward(layers)) @ direction
+        run = lagrangian.forward(layers)
+        pull = lagrangian.output_gradient(run.outputs)
+        bend = lagrangian.bend(run.outputs, start.values)
+        product = hessian(objective, layers, run, pull, bend) @ direction
+        up, down = at(x + step * direction, True), at(x - step * direction, True)
         numeric = (up[1] - down[1]) / (2 * step)
         assert np.linalg.norm(product - numeric) <= 1e-6 * np.linalg.norm(numeric)
+
+
+def test_degenerate_programs_over_a_box_are_solved_all_the_way():
+    """More constraints than weights, in nearly equal pairs: where bent Newton steps stop short."""
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        half = rng.normal(size=(25, 10)) * np.logspace(0, -3, 10)
+        A = np.vstack([half, half + 1e-3 * rng.normal(size=half.shape) * np.logspace(0, -3, 10)])
+        Q = A @ A.T
+        Q[np.diag_indices(50)] += 1e-9 * np.trace(Q) / 50
+        right = A @ rng.normal(size=10) + 0.01 * rng.normal(size=50)
+        y = minimise_over_box(Q, right, np.zeros(50), np.full(50, 100.0), np.zeros(50))
+        slope = Q @ y - right
+        assert np.all((y >= 0) & (y <= 100))
+        wrong = np.where(y <= 0, -slope, np.where(y >= 100, slope, np.abs(slope)))
+        assert wrong.max() <= 1e-9 * np.abs(right).max()
+
+
+def test_jacobian_and_change_of_the_outputs_against_finite_differences():
+    rng = np.random.default_rng(1)
+    inputs = rng.normal(size=(6, 2))
+    task = make_task("tanh", inputs, rng.normal(size=(6, 3)))
+    centre = initial_layers((2, 4, 3, 3), task.Y, task.weights, rng)
+    x, step = centre.vector(), 1e-6
+    direction = rng.normal(size=x.size)
+    ends = [
+        forward(centre.like(x + side * step * direction), inputs, task.split).outputs
+        for side in (1, -1)
+    ]
+    numeric = (ends[0] - ends[1]) / (2 * step)
+    run, rows = forward(centre, inputs, task.split), np.array([1, 4])
+    change = output_change(centre, run, centre.like(direction))
+    np.testing.assert_allclose(change, numeric, atol=1e-7)
+    J = output_jacobian(centre, run, rows)
+    np.testing.assert_allclose(J @ direction, numeric[rows].ravel(), atol=1e-7)
+
+
+def test_hessian_in_blocks_of_rows_is_the_same(monkeypatch):
+    inputs, targets = regression()
+    task = make_task("sigmoid", inputs, targets)
+    centre = initial_layers((2, 4, 3, 1), task.Y, task.weights, np.random.default_rng(0))
+    objective = ProximalObjective(
+        task, centre, Weights([1.0, 2.0, 3.0], [3.0] * 2, [9.0] * 2, [9.0] * 2)
+    )
+    run = objective.at
+    slope = task.loss_gradient(run.outputs)
+    whole = hessian(objective, centre, run, slope, np.ones_like(slope))
+    monkeypatch.setattr("nogap.lifted.curvature.BLOCK_ENTRIES", 100)
+    pieces = hessian(objective, centre, run, slope, np.ones_like(slope))
+    np.testing.assert_allclose(pieces, whole, rtol=1e-10, atol=1e-10)
+
+
+def test_quadratic_programs_over_a_box_against_cvxpy():
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        A, right = rng.normal(size=(6, 9)), 3.0 * rng.normal(size=9)
+        Q = A.T @ A + 1e-6 * np.eye(9)  # nearly singular
+        lower, upper = rng.choice([0.0, -1.0], 9), np.full(9, 1.0)
+        y = minimise_over_box(Q, right, lower, upper, np.zeros(9))
+        reference = cp.Variable(9)
+        cost = 0.5 * cp.sum_squares(np.linalg.cholesky(Q).T @ reference) - right @ reference
+        value = cp.Problem(cp.Minimize(cost), [reference >= lower, reference <= upper]).solve()
+        assert np.all((y >= lower) & (y <= upper))
+        assert 0.5 * y @ Q @ y - right @ y == pytest.approx(value, rel=1e-6, abs=1e-6)
 
 
 def test_b10_records_hold_every_figure():
@@ -442,7 +514,7 @@ def test_large_networks_take_the_other_descent_to_the_same_step(monkeypatch):
     at = forward(centre, inputs, task.split)
     weights = dual_scaled_weights(centre, at, task.loss_gradient(at.outputs) + 0.3, 3.0)
     newton = prox(task, centre, weights, rho=20.0)
-    monkeypatch.setattr("nogap.lifted.prox_engine.is_cheap", lambda n, layers: False)
+    monkeypatch.setattr("nogap.lifted.prox_engine.is_cheap", lambda *sizes: False)
     lbfgs = prox_step(task, centre, weights, 20.0, multipliers(task), lambda: False, 1e-5)
     assert lbfgs.relaxed == pytest.approx(newton.relaxed, rel=1e-6)
 
@@ -492,7 +564,8 @@ def test_without_cvxpy_prox_works_and_conic_says_what_is_missing(monkeypatch):
     [
         ({"hidden": ()}, "at least one layer"),
         ({"hidden": 3}, "sequence of widths"),
-        ({"hidden": (0,)}, "whole number"),
+        ({"hidden": (0,)}, "whole numbers of at least 1, got 0"),
+        ({"constraints": 3}, "must be a list of constraints, got int"),
         ({"activation": "gelu"}, "unknown activation 'gelu'; use one of"),
         ({"engine": "fast"}, "engine must be"),
         ({"engine": "prox", "constraints": [cp.norm]}, "needs engine='conic'"),
@@ -526,6 +599,25 @@ def test_budget_refusals():
         ClassErrorBudget([1.0, -1.0], {2: 0.5})
     free = ClassErrorBudget([1.0, -1.0, -1.0], {-1.0: 0.5}).values(np.zeros((3, 1)))
     np.testing.assert_allclose(free, [1.0])
+
+
+def test_weighted_budgets_are_those_of_repeated_rows():
+    rng = np.random.default_rng(0)
+    labels, F, counts = np.repeat([1.0, -1.0], 4), rng.normal(size=(8, 1)), rng.integers(0, 3, 8)
+    rows = np.repeat(np.arange(8), counts)
+    weighted = ClassErrorBudget(labels, 0.5, sample_weight=counts).bind(8, 1)
+    repeated = ClassErrorBudget(labels[rows], 0.5).bind(rows.size, 1)
+    y = np.array([2.0, 3.0])
+    for smooth in (False, True):
+        expected = repeated.values(F[rows], smooth=smooth)
+        np.testing.assert_allclose(weighted.values(F, smooth=smooth), expected)
+    for name in ("pull", "curvature"):
+        total = np.zeros_like(F)
+        np.add.at(total, rows, getattr(repeated, name)(F[rows], y))
+        np.testing.assert_allclose(getattr(weighted, name)(F, y), total)
+    np.testing.assert_allclose(
+        weighted.expression(cp, cp.Constant(F)).value, weighted.values(F), atol=1e-12
+    )
 
 
 def test_deep_network_predicts_saves_and_refuses(tmp_path):

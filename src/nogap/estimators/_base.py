@@ -136,7 +136,7 @@ class ReLUEstimator(CallbackSupportMixin, BaseEstimator):
             ensure_min_samples=self._fewest_samples,
             **self._y_options,
         )
-        return X, y, self._check_weights(sample_weight, X)
+        return X, y, check_sample_weight(sample_weight, X)
 
     def _encode(self, X: Any, y: Any, sample_weight: Array | None) -> TrainingSet:
         """Checked data as the training problem; sets what the meaning of the outputs hangs on."""
@@ -145,16 +145,6 @@ class ReLUEstimator(CallbackSupportMixin, BaseEstimator):
     def _held_out_loss(self, X: Any, y: Any, sample_weight: Array | None) -> float:
         """Mean loss, as in training, of the fitted network on other checked data."""
         raise NotImplementedError
-
-    def _check_weights(self, sample_weight: Any, X: Any) -> Array | None:
-        if sample_weight is None:
-            return None
-        weights: Array = _check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
-        if not weights.any():  # scikit-learn checks this itself only in its newer releases
-            raise ValueError("Sample weights must contain at least one non-zero number.")
-        return weights
 
     def _fit_network(self, data: TrainingSet, alpha: float, gap_tol: float | None = None) -> None:
         """Train on checked and encoded data, and set the fitted attributes."""
@@ -251,6 +241,18 @@ def _refuse_text(y: Any) -> None:
                 f"y holds text, {str(value)!r}, and a regressor predicts numbers; use "
                 "ReLUClassifier or ReLUClassifierCV for classes"
             ) from None
+
+
+def check_sample_weight(sample_weight: Any, X: Any) -> Array | None:
+    """Checked weights (n,), or None."""
+    if sample_weight is None:
+        return None
+    weights: Array = _check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True
+    )
+    if not weights.any():  # scikit-learn checks this itself only in its newer releases
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weights
 
 
 def _warn_not_converged(estimator: ReLUEstimator, solution: Solution) -> None:

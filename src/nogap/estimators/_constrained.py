@@ -13,11 +13,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nogap._typing import Array
-from nogap.estimators._base import DEFAULT_SEED, progress
+from nogap.estimators._base import DEFAULT_SEED, TrainingSet, progress
 from nogap.estimators._warnings import warn_not_converged
 from nogap.lifted import LiftedSolution, OutputConstraint, parabolic
 from nogap.lifted.activations import SPLITS
-from nogap.losses import Loss
 from nogap.networks.deep import DeepNetwork
 from nogap.solution import Record, Status
 
@@ -61,24 +60,28 @@ class ConstrainedMLP(BaseEstimator):
         return DEFAULT_SEED if self.random_state is None else self.random_state
 
     def _fit_network(
-        self,
-        X: Array,
-        Y: Array,
-        constraints: list[OutputConstraint],
-        loss: str | Loss,
-        sample_weight: Array | None = None,
+        self, data: TrainingSet, constraints: list[OutputConstraint], points: Array | None = None
     ) -> None:
+        """Train on checked and encoded data, and set the fitted attributes.
+
+        ``points`` (k, d) follow the data's rows; they have no target and only bear constraints.
+        """
+        X, Y, weights = data.rows.X, data.rows.Y, data.weights
+        if points is not None:
+            X = np.vstack([X, points])
+            Y = np.vstack([Y, np.tile(Y.mean(axis=0), (points.shape[0], 1))])
+            weights = np.concatenate([weights, np.zeros(points.shape[0])])
         with progress(type(self).__name__, self.verbose) as callbacks:
             solution = parabolic(
                 X,
                 Y,
                 self.hidden,
                 self.activation,
-                loss=loss,
+                loss=data.loss,
                 constraints=constraints,
                 engine=self.engine,
                 warm_up=self.warm_up,
-                sample_weight=sample_weight,
+                sample_weight=weights,
                 tol=self.tol,
                 max_iter=self.max_iter,
                 max_time=self.max_time,

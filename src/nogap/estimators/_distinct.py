@@ -45,6 +45,12 @@ class DistinctRows:
     _share: Array  # its share of that row's weight
     _n: int
 
+    def places(self) -> IntArray:
+        """The distinct row of every original row, (n,); -1 for rows of weight zero."""
+        places = np.full(self._n, -1, dtype=np.intp)
+        places[self._kept] = self._group
+        return places
+
     def expand(self, dual: Array) -> Array:
         """A dual point of the merged problem, (k,) or (k, C), as one of the original problem.
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy.special import expit, softmax
-from sklearn.base import ClassifierMixin
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from nogap._typing import AnyArray, Array, ArrayLike, IntArray
+from nogap._typing import Array, ArrayLike, IntArray
 from nogap.estimators._base import ReLUEstimator, TrainingSet
 from nogap.estimators._callbacks import with_callbacks
+from nogap.estimators._classes import NetworkClassifier, signed_codes
 from nogap.losses import get_loss
 
 LOSSES = ("logistic", "squared_hinge", "hinge", "squared")
@@ -31,7 +29,7 @@ def _has_probabilities(classifier: ReLUClassifier) -> bool:
     return True
 
 
-class ReLUClassifier(ClassifierMixin, ReLUEstimator):
+class ReLUClassifier(NetworkClassifier, ReLUEstimator):
     """Classification by a two-layer ReLU network, trained to its global optimum.
 
     Minimises, over networks ``f(x) = b + sum_j relu(x' u_j + c_j) a_j`` with any number of
@@ -142,8 +140,6 @@ class ReLUClassifier(ClassifierMixin, ReLUEstimator):
     }
 
     loss: str
-    class_weight: Mapping[Any, float] | str | None
-    classes_: AnyArray
 
     def __init__(
         self,
@@ -206,38 +202,6 @@ class ReLUClassifier(ClassifierMixin, ReLUEstimator):
         self._fit_network(data, self.alpha)
         return self
 
-    def decision_function(self, X: Any) -> Array:
-        """Outputs of the network.
-
-        Parameters
-        ----------
-        X : array, DataFrame or sparse matrix (n, d)
-
-        Returns
-        -------
-        outputs : array (n,) or (n, n_classes)
-            For two classes, positive values speak for ``classes_[1]``; for more, the largest
-            output of a row names its class.
-        """
-        F = self._outputs(X)
-        return F[:, 0] if self.classes_.size == 2 else F
-
-    def predict(self, X: Any) -> AnyArray:
-        """Predicted classes.
-
-        Parameters
-        ----------
-        X : array, DataFrame or sparse matrix (n, d)
-
-        Returns
-        -------
-        labels : array (n,)
-        """
-        F = self._outputs(X)
-        codes = (F[:, 0] > 0).astype(np.intp) if self.classes_.size == 2 else F.argmax(axis=1)
-        labels: AnyArray = self.classes_[codes]
-        return labels
-
     @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Array:
         """Predicted probabilities; only with ``loss="logistic"``.
@@ -288,16 +252,7 @@ class ReLUClassifier(ClassifierMixin, ReLUEstimator):
         return self._targets(np.searchsorted(self.classes_, labels))
 
     def _encode(self, X: Any, y: Any, sample_weight: Array | None) -> TrainingSet:
-        check_classification_targets(y)
-        labels = column_or_1d(y, warn=True)
-        self.classes_ = np.unique(labels if sample_weight is None else labels[sample_weight > 0])
-        if self.classes_.size == 1:
-            raise ValueError(
-                f"y holds only one class, {self.classes_.tolist()[0]!r}, among the samples of "
-                "positive weight; a classifier needs at least two classes"
-            )
-        # a label that occurs with weight zero only may get any code: its rows are dropped
-        codes = np.searchsorted(self.classes_, labels).clip(max=self.classes_.size - 1)
+        codes = self._class_codes(y, sample_weight)
         self._class_factors = self._factors(codes, sample_weight)
         factors = self._class_factors
         return TrainingSet.of(
@@ -326,32 +281,6 @@ class ReLUClassifier(ClassifierMixin, ReLUEstimator):
 
     def _targets(self, codes: IntArray) -> Array:
         """Targets (n, 1) or (n, n_classes) of class codes (n,)."""
-        if self.classes_.size == 2:
-            return np.where(codes == 1, 1.0, -1.0)[:, None]
-        one_hot = np.eye(self.classes_.size)[codes]
-        return one_hot if self._training_loss() == "multinomial" else 2.0 * one_hot - 1.0
-
-    def _factors(self, codes: IntArray, sample_weight: Array | None) -> Array | None:
-        """The weight of every class, (n_classes,), or None when all are one."""
-        if self.class_weight is None:
-            return None
-        if not isinstance(self.class_weight, str):
-            return _factors_by_name(self.class_weight, self.classes_)
-        totals = np.bincount(codes, weights=sample_weight, minlength=self.classes_.size)
-        balanced: Array = totals.sum() / (self.classes_.size * totals)
-        return balanced
-
-
-def _factors_by_name(class_weight: Mapping[Any, float], classes: AnyArray) -> Array:
-    known = set(classes.tolist())
-    for label, weight in class_weight.items():
-        if label not in known:
-            raise ValueError(
-                f"class_weight names the class {label!r}, which is not in y; "
-                f"the classes are {classes.tolist()}"
-            )
-        if not (isinstance(weight, Real) and 0 < weight < float("inf")):
-            raise ValueError(
-                f"class_weight of the class {label!r} must be a positive number, got {weight!r}"
-            )
-    return np.array([float(class_weight.get(label, 1.0)) for label in classes.tolist()])
+        if self._training_loss() == "multinomial":
+            return np.eye(self.classes_.size)[codes]
+        return signed_codes(codes, self.classes_.size)

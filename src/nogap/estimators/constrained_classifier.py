@@ -7,17 +7,18 @@ from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import ClassifierMixin
-from sklearn.utils._param_validation import Interval
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import validate_data
 
-from nogap._typing import AnyArray, Array, ArrayLike
+from nogap._typing import ArrayLike, IntArray
+from nogap.estimators._base import TrainingSet, check_sample_weight
+from nogap.estimators._classes import NetworkClassifier, signed_codes
 from nogap.estimators._constrained import ConstrainedMLP
+from nogap.estimators._distinct import DistinctRows
 from nogap.lifted import ClassErrorBudget, OutputConstraint
 
 
-class ConstrainedMLPClassifier(ClassifierMixin, ConstrainedMLP):
+class ConstrainedMLPClassifier(NetworkClassifier, ConstrainedMLP):
     """Classification by a deep network with a budget of error for every class.
 
     The outputs aim at -1 and 1 (one output for two classes, else one per class) with the squared
@@ -32,6 +33,9 @@ class ConstrainedMLPClassifier(ClassifierMixin, ConstrainedMLP):
     error_budget : float or mapping from class to float, default=0.5
         Mean over the rows of a class of ``||output - label||_1``.  A class that a mapping leaves
         out is free, and None sets no budget at all.
+    class_weight : dict or "balanced", default=None
+        Positive weights of the classes in the loss, 1 where the dict names none.  "balanced" gives
+        every class the same total weight.  Budgets are means and do not change.
     activation, engine, warm_up, tol, max_iter, max_time, random_state, verbose
         As in :class:`ConstrainedMLPRegressor`.
 
@@ -61,15 +65,15 @@ class ConstrainedMLPClassifier(ClassifierMixin, ConstrainedMLP):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ConstrainedMLP._parameter_constraints,
         "error_budget": [Interval(Real, 0, None, closed="neither"), Mapping, None],
+        "class_weight": [Mapping, StrOptions({"balanced"}), None],
     }
-
-    classes_: AnyArray
 
     def __init__(
         self,
         hidden: Sequence[int] = (8,),
         *,
         error_budget: float | Mapping[Any, float] | None = 0.5,
+        class_weight: Mapping[Any, float] | str | None = None,
         activation: str = "tanh",
         engine: str = "auto",
         warm_up: int | None = None,
@@ -81,6 +85,7 @@ class ConstrainedMLPClassifier(ClassifierMixin, ConstrainedMLP):
     ) -> None:
         self.hidden = hidden
         self.error_budget = error_budget
+        self.class_weight = class_weight
         self.activation = activation
         self.engine = engine
         self.warm_up = warm_up
@@ -90,7 +95,7 @@ class ConstrainedMLPClassifier(ClassifierMixin, ConstrainedMLP):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: ArrayLike) -> Self:
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train the network.
 
         Parameters
@@ -98,6 +103,9 @@ class ConstrainedMLPClassifier(ClassifierMixin, ConstrainedMLP):
         X : array or DataFrame (n, d)
         y : array (n,)
             Class labels, numbers or strings.
+        sample_weight : array (n,), optional
+            Non-negative weights, in the loss and in the budgets; an integer weight equals so many
+            copies of the row.
 
         Returns
         -------
@@ -107,7 +115,7 @@ class ConstrainedMLPClassifier(ClassifierMixin, ConstrainedMLP):
         ------
         ValueError
             A parameter is outside its range, X holds values that cannot be used, or y holds only
-            one class.
+            one class (of positive weight).
 
         Warns
         -----
@@ -116,24 +124,24 @@ class ConstrainedMLPClassifier(ClassifierMixin, ConstrainedMLP):
         """
         self._validate_params()
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
-        check_classification_targets(y)
-        labels = column_or_1d(y, warn=True)
-        self.classes_, codes = np.unique(labels, return_inverse=True)
-        if self.classes_.size == 1:
-            raise ValueError(
-                f"y holds only one class, {self.classes_.tolist()[0]!r}; a classifier needs at "
-                "least two classes"
-            )
-        coded = 2.0 * np.eye(self.classes_.size)[codes] - 1.0
-        Y = coded[:, 1:] if self.classes_.size == 2 else coded
-        self._fit_network(X, Y, self._budgets(Y, codes), "squared")
+        weights = check_sample_weight(sample_weight, X)
+        codes = self._class_codes(y, weights)
+        factors = self._factors(codes, weights)
+        data = TrainingSet.of(
+            X,
+            signed_codes(codes, self.classes_.size),
+            "squared",
+            weights,
+            None if factors is None else factors[codes],
+        )
+        self._fit_network(data, self._budgets(data.rows, codes[data.rows.first]))
         return self
 
-    def _budgets(self, Y: Array, codes: AnyArray) -> list[OutputConstraint]:
+    def _budgets(self, rows: DistinctRows, codes: IntArray) -> list[OutputConstraint]:
         if self.error_budget is None:
             return []
         if not isinstance(self.error_budget, Mapping):
-            return [ClassErrorBudget(Y, self.error_budget)]
+            return [ClassErrorBudget(rows.Y, self.error_budget, rows.weights)]
         known = self.classes_.tolist()
         unknown = [label for label in self.error_budget if label not in known]
         if unknown:
@@ -142,39 +150,7 @@ class ConstrainedMLPClassifier(ClassifierMixin, ConstrainedMLP):
                 f"{known}"
             )
         return [
-            ClassErrorBudget(Y, self.error_budget[label], codes == code)
+            ClassErrorBudget(rows.Y, self.error_budget[label], rows.weights * (codes == code))
             for code, label in enumerate(known)
             if label in self.error_budget
         ]
-
-    def decision_function(self, X: Any) -> Array:
-        """Outputs of the network.
-
-        Parameters
-        ----------
-        X : array or DataFrame (n, d)
-
-        Returns
-        -------
-        outputs : array (n,) or (n, n_classes)
-            For two classes, positive values speak for ``classes_[1]``; for more, the largest
-            output of a row names its class.
-        """
-        F = self._outputs(X)
-        return F[:, 0] if self.classes_.size == 2 else F
-
-    def predict(self, X: Any) -> AnyArray:
-        """Predicted classes.
-
-        Parameters
-        ----------
-        X : array or DataFrame (n, d)
-
-        Returns
-        -------
-        labels : array (n,)
-        """
-        F = self._outputs(X)
-        codes = (F[:, 0] > 0).astype(np.intp) if self.classes_.size == 2 else F.argmax(axis=1)
-        labels: AnyArray = self.classes_[codes]
-        return labels

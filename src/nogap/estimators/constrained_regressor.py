@@ -11,11 +11,13 @@ from sklearn.base import RegressorMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
-from nogap._typing import Array, ArrayLike
+from nogap._typing import Array, ArrayLike, IntArray
 from nogap._validation import generator
+from nogap.estimators._base import TrainingSet, check_sample_weight
 from nogap.estimators._constrained import ConstrainedMLP
 from nogap.estimators._monotone import monotone_chains, monotone_signs
-from nogap.lifted import AtRows, Bounds, Modelled, Order, OutputConstraint
+from nogap.lifted import AtRows, Bounds, Order, OutputConstraint
+from nogap.lifted.modelled import listed_constraints
 from nogap.losses import Huber
 
 
@@ -138,13 +140,16 @@ class ConstrainedMLPRegressor(RegressorMixin, ConstrainedMLP):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: ArrayLike) -> Self:
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train the network.
 
         Parameters
         ----------
         X : array or DataFrame (n, d)
         y : array (n,) or (n, C)
+        sample_weight : array (n,), optional
+            Non-negative weights of the losses; an integer weight equals so many copies of the row.
+            Rows of weight zero are left out, except that they bear the given `constraints`.
 
         Returns
         -------
@@ -167,31 +172,33 @@ class ConstrainedMLPRegressor(RegressorMixin, ConstrainedMLP):
         Y = np.asarray(y, dtype=np.float64)
         self._one_target = Y.ndim == 1
         Y = Y.reshape(Y.shape[0], -1)
-        n = X.shape[0]
+        data = TrainingSet.of(X, Y, self.loss, check_sample_weight(sample_weight, X))
+        constraints, left_out = self._at_distinct_rows(X, Y, data.rows.places())
         signs = monotone_signs(self.monotonic_cst, X.shape[1], self._names())
-        points, pairs = monotone_chains(X, signs, generator(self._seed()))
-        constraints: list[OutputConstraint] = [
-            AtRows(item, np.arange(n)) for item in self._own_constraints(X, Y)
-        ]
+        points, pairs = monotone_chains(data.rows.X, signs, generator(self._seed()))
+        points = np.vstack([left_out, points])
         if self.lower is not None or self.upper is not None:
             constraints.append(Bounds(self.lower, self.upper))
         if pairs.size:
-            constraints.append(Order(pairs + n))
-        weights = np.concatenate([np.ones(n), np.zeros(points.shape[0])])
-        # points without a target only bear constraints
-        targets = np.vstack([Y, np.tile(Y.mean(axis=0), (points.shape[0], 1))])
-        self._fit_network(np.vstack([X, points]), targets, constraints, self.loss, weights)
+            constraints.append(Order(pairs + data.rows.X.shape[0] + left_out.shape[0]))
+        self._fit_network(data, constraints, points)
         return self
+
+    def _at_distinct_rows(
+        self, X: Array, Y: Array, places: IntArray
+    ) -> tuple[list[OutputConstraint], Array]:
+        """The given constraints at the rows as they are trained on, and rows to add for them."""
+        given = self.constraints(X, Y) if callable(self.constraints) else self.constraints
+        own = listed_constraints(given)
+        if not own:
+            return [], X[:0]
+        left_out = np.flatnonzero(places < 0)
+        places[left_out] = places.max() + 1 + np.arange(left_out.size)
+        return [AtRows(item, places) for item in own], X[left_out]
 
     def _names(self) -> list[str] | None:
         names = getattr(self, "feature_names_in_", None)
         return None if names is None else list(names)
-
-    def _own_constraints(self, X: Array, Y: Array) -> list[OutputConstraint]:
-        given = self.constraints(X, Y) if callable(self.constraints) else self.constraints
-        return [
-            item if isinstance(item, OutputConstraint) else Modelled(item) for item in given or []
-        ]
 
     def predict(self, X: Any) -> Array:
         """Predicted targets.

@@ -98,6 +98,14 @@ class AugmentedLagrangian:
     def constrained(self) -> bool:
         return len(self.task.constraints) > 0
 
+    def n_active(self) -> int:
+        """How many constraints bind or are broken at the centre."""
+        if not self.constrained:
+            return 0
+        values = tightened(self.task, self.objective.at.outputs, self.margin)
+        touched = (self.multipliers.values != 0.0) | (values > 0.0)
+        return int(np.sum(touched | self.task.constraints.equality))
+
     def forward(self, layers: Layers) -> Pass:
         return forward(layers, self.task.X, self.task.split)
 
@@ -156,8 +164,8 @@ class AugmentedLagrangian:
         F = run.outputs
         value = self.task.loss_value(F) + self.objective.regulariser(layers, run)
         multipliers = self.multipliers.values
-        if self.constrained and not fixed:
-            updated = self._updated(F)
+        if self.constrained:
+            updated = multipliers if fixed else self._updated(F)
             change = updated - multipliers
             value += float(updated @ tightened(self.task, F, self.margin))
             value -= 0.5 * float(np.sum(change * change / self._stiffness()))
@@ -165,24 +173,9 @@ class AugmentedLagrangian:
         gradient = self.output_gradient(F, multipliers)
         return value, self.objective.gradient(layers, run, gradient)
 
-    def output_hessian(self, run: Pass, J: Array) -> tuple[Array, Array]:
-        """Gradient in the outputs, and ``J' H J`` for their Hessian H and J (n, C, P)."""
-        F = run.outputs
+    def bend(self, F: Array, multipliers: Array) -> Array:
+        """Diagonal curvature (n, C) of the loss and the constraints in the outputs."""
         curvature = self._loss_curvature(F)
-        if not self.constrained:
-            return self.task.loss_gradient(F), weighted_gram(J, curvature)
-        multipliers, stiffness = self._updated(F), self._stiffness()
-        curvature = curvature + self.task.constraints.curvature(F, multipliers)
-        hessian = weighted_gram(J, curvature)
-        moving = (multipliers > self._lowest) & (multipliers < self.rho)
-        if moving.any():
-            A = self.task.constraints.jacobian(F)[moving] @ J.reshape(-1, J.shape[2])
-            hessian += A.T @ (stiffness[moving, None] * A)
-        return self.output_gradient(F, multipliers), hessian
-
-
-def weighted_gram(J: Array, weights: Array) -> Array:
-    """``J' diag(weights) J`` for J (n, k, P), non-negative weights (n, k)."""
-    scaled = (J * np.sqrt(weights)[:, :, None]).reshape(-1, J.shape[2])
-    gram: Array = scaled.T @ scaled
-    return gram
+        if self.constrained:
+            curvature = curvature + self.task.constraints.curvature(F, multipliers)
+        return curvature

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from nogap._typing import Array, ArrayLike, IntArray
-from nogap._validation import as_float
+from nogap._validation import as_float, check_weights
 from nogap.lifted.constraints import OutputConstraint
 from nogap.losses import Squared
 
@@ -19,7 +19,8 @@ SMOOTHING = 1e-3  # |r| is replaced by sqrt(r^2 + d^2) >= |r|: what is met then 
 class ClassErrorBudget(OutputConstraint):
     """A budget of absolute error for every class.
 
-    For every class c, ``sum over its rows of ||output - label||_1 <= budget_c * (rows of c)``.
+    For every class c, ``sum over its rows of ||output - label||_1 <= budget_c * (rows of c)``;
+    rows count by their weight.
 
     Parameters
     ----------
@@ -29,8 +30,8 @@ class ClassErrorBudget(OutputConstraint):
         meets a budget of 1/2, so the coding of the labels matters.
     budget : float or mapping from label to float
         Mean absolute error that a class may have; classes that a mapping leaves out are free.
-    sample_mask : array (n,) of bool, optional
-        Rows that count; all when left out.
+    sample_weight : array (n,), optional
+        How much each row counts; rows of weight zero are free.
 
     Raises
     ------
@@ -54,22 +55,21 @@ class ClassErrorBudget(OutputConstraint):
         self,
         labels: ArrayLike,
         budget: float | Mapping[float, float] = 0.5,
-        sample_mask: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> None:
         self.labels = Squared().encode(labels)  # (n, C)
         n = self.labels.shape[0]
-        mask = np.ones(n, dtype=bool) if sample_mask is None else np.asarray(sample_mask, bool)
-        if mask.shape != (n,):
-            raise ValueError(f"sample_mask must have shape ({n},), got {mask.shape}")
+        counts = check_weights(sample_weight, n)
         classes, codes = np.unique(self.labels, axis=0, return_inverse=True)
         budgets = _budgets(classes, budget)
         kept = [k for k in range(len(budgets)) if np.isfinite(budgets[k])]
-        members = [np.flatnonzero((codes.ravel() == k) & mask) for k in kept]
+        members = [np.flatnonzero((codes.ravel() == k) & (counts > 0)) for k in kept]
         present = [k for k, rows in enumerate(members) if rows.size]
         self.members: list[IntArray] = [members[k] for k in present]
         self.classes = classes[[kept[k] for k in present]]
         self.budgets = budgets[[kept[k] for k in present]]
-        self.size = np.array([float(rows.size) for rows in self.members])
+        self.counts = [counts[rows][:, None] for rows in self.members]  # each (rows of c, 1)
+        self.size = np.array([float(part.sum()) for part in self.counts])
         self.equality = np.zeros(len(self.members), dtype=bool)
 
     def bind(self, n: int, n_outputs: int) -> OutputConstraint:
@@ -85,16 +85,20 @@ class ClassErrorBudget(OutputConstraint):
 
     def values(self, F: Array, *, smooth: bool = False) -> Array:
         sums = np.empty(len(self.members))
-        for k, (rows, width) in enumerate(zip(self.members, self._smoothing(), strict=True)):
+        for k, (rows, counts, width) in enumerate(self._classes()):
             R = F[rows] - self.labels[rows]
-            sums[k] = np.sum(np.sqrt(R * R + width * width) if smooth else np.abs(R))
+            sums[k] = np.sum(counts * (np.sqrt(R * R + width * width) if smooth else np.abs(R)))
         return sums - self.budgets * self.size
+
+    def _classes(self) -> Iterator[tuple[IntArray, Array, float]]:
+        """Rows, their weights and the width of the smoothing, class by class."""
+        return zip(self.members, self.counts, self._smoothing().tolist(), strict=True)
 
     def pull(self, F: Array, multipliers: Array) -> Array:
         G = np.zeros_like(F)
-        for rows, width, weight in zip(self.members, self._smoothing(), multipliers, strict=True):
+        for (rows, counts, width), weight in zip(self._classes(), multipliers, strict=True):
             R = F[rows] - self.labels[rows]
-            G[rows] = weight * R / np.sqrt(R * R + width * width)
+            G[rows] = weight * counts * R / np.sqrt(R * R + width * width)
         return G
 
     def jacobian(self, F: Array) -> Any:
@@ -107,16 +111,18 @@ class ClassErrorBudget(OutputConstraint):
 
     def curvature(self, F: Array, multipliers: Array) -> Array:
         bend = np.zeros_like(F)
-        for rows, width, weight in zip(self.members, self._smoothing(), multipliers, strict=True):
+        for (rows, counts, width), weight in zip(self._classes(), multipliers, strict=True):
             R = F[rows] - self.labels[rows]
-            bend[rows] = weight * width**2 * (R * R + width * width) ** -1.5
+            bend[rows] = weight * counts * width**2 * (R * R + width * width) ** -1.5
         return bend
 
     def expression(self, cp: Any, F: Any) -> Any:
         return cp.hstack(
             [
-                cp.sum(cp.abs(F[rows] - self.labels[rows])) - budget * rows.size
-                for rows, budget in zip(self.members, self.budgets, strict=True)
+                cp.sum(cp.multiply(counts, cp.abs(F[rows] - self.labels[rows]))) - budget * size
+                for rows, counts, budget, size in zip(
+                    self.members, self.counts, self.budgets, self.size, strict=True
+                )
             ]
         )
 

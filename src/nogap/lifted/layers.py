@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from nogap._typing import Array
-from nogap._validation import check_optional_count
 from nogap.lifted.activations import Parts, Split
 from nogap.lifted.constraints import Constraints
 from nogap.losses import Loss
@@ -70,12 +70,15 @@ def initial_layers(
 def check_hidden(hidden: Any) -> tuple[int, ...]:
     """Widths of the hidden layers."""
     try:
-        widths = tuple(check_optional_count(width, "hidden") for width in hidden)
+        widths = tuple(hidden)
     except TypeError:
         raise ValueError(f"hidden must be a sequence of widths, got {hidden!r}") from None
-    if not widths or None in widths:
+    if not widths:
         raise ValueError(f"hidden must name at least one layer's width, got {hidden!r}")
-    return tuple(int(width) for width in widths if width is not None)
+    for width in widths:
+        if not isinstance(width, Integral) or isinstance(width, bool) or width < 1:
+            raise ValueError(f"hidden must hold widths, whole numbers of at least 1, got {width!r}")
+    return tuple(int(width) for width in widths)
 
 
 def starting_layers(start: Any, n_inputs: int, n_outputs: int, activation: str) -> Layers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -75,7 +75,7 @@ class AtRows(OutputConstraint):
     ----------
     constraint : OutputConstraint
     rows : array (k,) of int
-        The rows that it sees.
+        The rows that it sees, in this order; a row may occur more than once.
 
     Examples
     --------
@@ -108,26 +108,34 @@ class AtRows(OutputConstraint):
 
     def curvature(self, F: Array, multipliers: Array) -> Array:
         bend = np.zeros_like(F)
-        bend[self.rows] = self.constraint.curvature(F[self.rows], multipliers)
+        np.add.at(bend, self.rows, self.constraint.curvature(F[self.rows], multipliers))
         return bend
 
     def expression(self, cp: Any, F: Any) -> Any:
         return self.constraint.expression(cp, F[self.rows])
 
 
-def bind_constraints(constraints: Any, n: int, n_outputs: int) -> Constraints:
-    """Constraints that users passed: objects of this module, or functions for CVXPY."""
+def listed_constraints(constraints: Any) -> list[OutputConstraint]:
+    """Constraints that users passed: one, None, or a list with functions for CVXPY among them."""
     if constraints is None:
-        return Constraints([])
-    listed = [constraints] if isinstance(constraints, OutputConstraint) else list(constraints)
-    parts = []
+        return []
+    if isinstance(constraints, OutputConstraint):
+        return [constraints]
+    if not isinstance(constraints, Iterable):
+        raise ValueError(
+            f"constraints must be a list of constraints, got {type(constraints).__name__}"
+        )
+    listed = list(constraints)
     for k, item in enumerate(listed):
-        if not isinstance(item, OutputConstraint):
-            if not callable(item):
-                raise ValueError(
-                    f"constraints[{k}] must be a constraint of nogap.lifted or a function of the "
-                    f"outputs that returns a CVXPY expression, got {type(item).__name__}"
-                )
-            item = Modelled(item)
-        parts.append(item.bind(n, n_outputs))
+        if not isinstance(item, OutputConstraint) and not callable(item):
+            raise ValueError(
+                f"constraints[{k}] must be a constraint of nogap.lifted or a function of the "
+                f"outputs that returns a CVXPY expression, got {type(item).__name__}"
+            )
+    return [item if isinstance(item, OutputConstraint) else Modelled(item) for item in listed]
+
+
+def bind_constraints(constraints: Any, n: int, n_outputs: int) -> Constraints:
+    """The constraints that users passed, for n rows and that many outputs."""
+    parts = [item.bind(n, n_outputs) for item in listed_constraints(constraints)]
     return Constraints([part for part in parts if part.size.size])

@@ -15,7 +15,7 @@ from nogap.lifted.augmented import (
 )
 from nogap.lifted.layers import Layers, Pass, Task
 from nogap.lifted.metric import Metric
-from nogap.lifted.newton import is_cheap, minimise_newton
+from nogap.lifted.newton import NewtonDescent, is_cheap
 from nogap.lifted.proximal import ProximalObjective, Weights
 from nogap.lifted.step import Step
 from nogap.solvers.lbfgs import minimise
@@ -27,7 +27,9 @@ INNER_ITERATIONS = 1000
 NEWTON_ITERATIONS = 50
 WARM_ROUNDS = 10
 RESTORING_ROUNDS = 20
-HOPELESS = 6  # rounds without halving the violation
+GAUSS_NEWTON_STEPS = 30
+NEAR = 0.05  # violations from which Gauss-Newton steps restore at little cost
+HOPELESS = 4  # rounds without halving the violation
 RESTORING_ITERATIONS = 50  # of L-BFGS, a round, at least
 RESTORING_MARGIN = 1e-3  # what is nearly met with this margin is met without it
 
@@ -73,29 +75,53 @@ def warm_up_layers(
     Once the iterations are spent, rounds with ever stiffer constraints go on until these are met:
     from a feasible centre, exact steps stay feasible.
     """
-    free = [0.0] * (layers.n_layers - 1)
-    least, since = np.inf, 0
-    for k in range(WARM_ROUNDS + RESTORING_ROUNDS):
-        objective = ProximalObjective(task, layers, Weights([0.0, *free], free, free, free))
+    least, since, rounds = np.inf, 0, WARM_ROUNDS + RESTORING_ROUNDS
+    for k in range(rounds):
+        objective = _without_weights(task, layers)
         violation = smooth_violation(task, objective.at.outputs) / task.constraints.size
-        if should_stop() or (k >= WARM_ROUNDS and not violation.any()):
-            break
+        worst = float(violation.max(initial=0.0))
         restoring = k >= WARM_ROUNDS
+        if should_stop() or (restoring and worst == 0.0):
+            return layers
+        share, margin = -(-iterations // WARM_ROUNDS), MARGIN
         if restoring:
-            multipliers.stiffen()
-            worst = float(violation.max())
             since = 0 if worst <= 0.5 * least else since + 1
             least = min(least, worst)
-            if since == HOPELESS:
+            if worst <= NEAR or since == HOPELESS:
                 break
-        margin = RESTORING_MARGIN if restoring else MARGIN
+            multipliers.stiffen()
+            share, margin = max(share, RESTORING_ITERATIONS), RESTORING_MARGIN
         lagrangian = AugmentedLagrangian(objective, rho, multipliers, margin)
-        descent = _Descent(lagrangian, should_stop)
-        share = -(-iterations // WARM_ROUNDS)
-        layers = descent.warm_up(
-            max(share, RESTORING_ITERATIONS) if restoring else share, restoring
-        )
-    return layers
+        layers = _Descent(lagrangian, should_stop).round(share)
+    return _restored(task, layers, rho, multipliers, should_stop)
+
+
+def _restored(
+    task: Task,
+    layers: Layers,
+    rho: float,
+    multipliers: Multipliers,
+    should_stop: Callable[[], bool],
+) -> Layers:
+    """Layers nearby that meet the constraints, if Gauss-Newton steps are cheap and find any."""
+    lagrangian = AugmentedLagrangian(
+        _without_weights(task, layers), rho, multipliers, RESTORING_MARGIN
+    )
+    if not is_cheap(task.X.shape[0], layers, lagrangian.n_active()):
+        return layers
+    restored, _, _ = NewtonDescent(lagrangian, restoring=True).run(
+        layers,
+        GAUSS_NEWTON_STEPS,
+        0.0,
+        lambda run: should_stop() or not smooth_violation(task, run.outputs).any(),
+    )
+    return restored
+
+
+def _without_weights(task: Task, layers: Layers) -> ProximalObjective:
+    """The loss itself."""
+    free = [0.0] * (layers.n_layers - 1)
+    return ProximalObjective(task, layers, Weights([0.0, *free], free, free, free))
 
 
 class _Descent:
@@ -113,19 +139,25 @@ class _Descent:
         self.lagrangian, self.interrupted = lagrangian, should_stop
         self.centre = lagrangian.objective.centre
         self.metric = Metric(lagrangian.objective, lagrangian.curvature())
-        self.newton = is_cheap(lagrangian.task.X.shape[0], self.centre)
+        n, n_active = lagrangian.task.X.shape[0], lagrangian.n_active()
+        self.newton = is_cheap(n, self.centre, n_active)
         steepest = self._slope(self.centre, lagrangian.objective.at)
         if tolerance is None:
             tolerance = STATIONARY if self.newton else STATIONARY_LARGE
+        self.tolerance = tolerance
         self.final = tolerance * steepest + 1e-12
         self.target = max(self.final, 1e-2 * steepest) if lagrangian.constrained else self.final
         self.slope = np.inf  # norm of the gradient at the last point seen
 
     def run(self) -> tuple[Layers, Pass, bool]:
         """Layers, their forward pass, and whether they solve the problem."""
+        if self.newton:
+            return NewtonDescent(self.lagrangian).run(
+                self.centre, NEWTON_ITERATIONS, self.tolerance**2, lambda run: self.interrupted()
+            )
         layers, lagrangian, solved, worst = self.centre, self.lagrangian, False, np.inf
         for _ in range(ROUNDS if lagrangian.constrained else 2):
-            layers = self._descend(layers)
+            layers = self._descend_lbfgs(layers, INNER_ITERATIONS)
             run = lagrangian.forward(layers)
             wrong = lagrangian.improve_multipliers(run)
             solved = wrong <= 1.0 and self._slope(layers, run) <= 2.0 * self.final
@@ -138,27 +170,15 @@ class _Descent:
         lagrangian.multipliers.relax()
         return layers, run, solved
 
-    def warm_up(self, iterations: int, restoring: bool) -> Layers:
-        """One round from the centre."""
-        if restoring and self.newton:
-            layers = self._descend(self.centre)
-        else:
-            layers = self._descend_lbfgs(self.centre, iterations)
+    def round(self, iterations: int) -> Layers:
+        """One round of descent from the centre, with better multipliers after it."""
+        layers = self._descend_lbfgs(self.centre, iterations)
         self.lagrangian.improve_multipliers(self.lagrangian.forward(layers))
         return layers
 
     def _slope(self, layers: Layers, run: Pass) -> float:
         gradient = self.lagrangian.value_and_gradient(layers, run, fixed=True)[1]
         return float(np.linalg.norm(self.metric.pull(gradient)))
-
-    def _descend(self, layers: Layers) -> Layers:
-        if self.newton:
-            return minimise_newton(self.lagrangian, layers, NEWTON_ITERATIONS, self._flat)
-        return self._descend_lbfgs(layers, INNER_ITERATIONS)
-
-    def _flat(self, gradient: Layers) -> bool:
-        self.slope = float(np.linalg.norm(self.metric.pull(gradient)))
-        return self._should_stop()
 
     def _should_stop(self) -> bool:
         return self.slope <= self.target or self.interrupted()

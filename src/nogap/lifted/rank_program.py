@@ -19,6 +19,8 @@ import numpy as np
 from nogap._typing import Array
 from nogap.exchange.exports import require
 
+# the products must vanish to 1e-7 for the method to end
+PRECISE = {"tol_gap_abs": 1e-10, "tol_gap_rel": 1e-10, "tol_feas": 1e-10}
 FEASIBLE = 1e-6  # violation of the affine constraints, relative, up to which a solution is used
 
 
@@ -191,10 +193,11 @@ class RankProgram:
         r, columns = M.shape
         U = cp.Variable((r, r), symmetric=True)
         v = cp.Variable(columns)
+        plain = cp.Variable((r, columns))  # parameters inside many cones are slow to compile
+        conditions.append(plain == M)
         for j in range(columns):
-            column = cp.reshape(M[:, j], (r, 1), order="C")
-            last = cp.reshape(v[j], (1, 1), order="C")
-            conditions.append(cp.bmat([[U, column], [column.T, last]]) >> 0)
+            column = plain[:, j : j + 1]
+            conditions.append(cp.bmat([[U, column], [column.T, v[j : j + 1, None]]]) >> 0)
         return self._per_scale * (0.5 * (cp.trace(U) + cp.sum(v)))
 
     # -- solving -----------------------------------------------------------------------------
@@ -203,7 +206,7 @@ class RankProgram:
         """The solution around a centre if it meets the affine constraints; what the solver said."""
         self._set(centre, scale)
         said = "failed"
-        for solver, options in ((self.cp.CLARABEL, {}), (self.cp.SCS, {"eps": 1e-7})):
+        for solver, options in ((self.cp.CLARABEL, PRECISE), (self.cp.SCS, {"eps": 1e-7})):
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # our own check decides, not the status

@@ -13,6 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from nogap._interrupt import InterruptRequest
 from nogap.solution import Record, Status
+from nogap.solvers.adaptive import heard
 
 Centre = TypeVar("Centre")
 
@@ -143,8 +144,7 @@ def run_sequence(
     def tell(proposal: Proposal[Centre], accepted: bool) -> bool:
         seconds = perf_counter() - clock
         history.append(LiftedRecord(time=seconds, accepted=accepted, **proposal.facts))
-        answers = [callback(history[-1]) for callback in callbacks]  # all are told
-        return any(answer is True for answer in answers)
+        return heard(callbacks, history[-1])
 
     with InterruptRequest() as interrupt:
 
