@@ -201,6 +201,17 @@ def test_a_gated_correlation_is_a_singular_value():
     assert expected * (1 - 1e-14) <= claim.value <= expected * (1 + 1e-12)
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-20])
+def test_a_search_in_single_precision_states_values_of_double_precision(scale):
+    """1e-20 has no squares in float32: that search is in float64 throughout."""
+    rng = np.random.default_rng(0)
+    X, V = scale * rng.normal(size=(1500, 20)), rng.normal(size=(1500, 1))
+    found = SearchOracle(MemoryRows(X), rng, 20).rough(V, None, 20, 5)
+    assert_allclose(np.linalg.norm(found.directions, axis=1), 1.0, rtol=1e-12)
+    values = np.abs(V[:, 0] @ np.maximum(X @ found.directions.T, 0.0))
+    assert_allclose(found.values, values, rtol=1e-12)
+
+
 @pytest.mark.parametrize("exact", EXACT)
 def test_several_outputs_are_searched_only(exact):
     X = np.random.default_rng(6).normal(size=(8, 2))

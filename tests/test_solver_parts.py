@@ -12,6 +12,8 @@ from scipy.optimize import minimize, nnls
 from nogap import train
 from nogap.formulation import formulate
 from nogap.losses import Huber, get_loss
+from nogap.solvers import nonnegative
+from nogap.solvers.barrier import barrier_point
 from nogap.solvers.coordinates import Coordinates
 from nogap.solvers.features import Features
 from nogap.solvers.hinge_program import refit_sizes_hinge
@@ -109,6 +111,47 @@ def test_nonnegative_qp_on_a_cone_program():
         cp.CLARABEL, tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-11
     )
     assert 0.5 * t @ H @ t - c @ t == pytest.approx(value, abs=1e-7)
+
+
+def many_like_neurons(dead=0, n_free=0):
+    """The program of the sizes of 300 neurons on 80 rows, many of them all but the same."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 3))
+    U = np.repeat(rng.normal(size=(3, 60)), 5, axis=1)
+    Phi = np.maximum(X @ (U + 0.01 * rng.normal(size=U.shape)), 0.0)
+    Phi[:, :dead] = 0.0
+    Phi = np.concatenate([Phi, np.ones((80, n_free))], axis=1)
+    free = np.arange(Phi.shape[1]) >= 300
+    y = np.abs(X[:, 0]) - np.maximum(X[:, 1], 0.2) + 0.1 * rng.normal(size=80)
+    return Phi.T @ Phi, Phi.T @ y - np.where(free, 0.0, 0.5), free
+
+
+def test_hundreds_of_neurons_leave_in_a_few_factorisations(monkeypatch):
+    H, c, free = many_like_neurons()
+    solved = []
+    solve = nonnegative._solve
+    monkeypatch.setattr(nonnegative, "_solve", lambda *a: solved.append(1) or solve(*a))
+    t = nonnegative_qp(H, c, np.ones(300), free)
+    slope = c - H @ t
+    assert (t > 0).sum() < 60
+    assert slope.max() <= 1e-9 * np.abs(c).max()
+    assert_allclose(slope * t, 0.0, atol=1e-8 * np.abs(c).max())
+    assert len(solved) < 100  # one for each that leaves would be 240 and more
+
+
+@pytest.mark.parametrize(("dead", "n_free"), [(0, 0), (7, 0), (7, 1)])
+def test_the_barrier_ends_near_the_minimum(dead, n_free):
+    H, c, free = many_like_neurons(dead, n_free)
+    near, exact = barrier_point(H, c, free), nonnegative_qp(H, c, np.zeros(c.size), free)
+    value, least = (0.5 * t @ H @ t - c @ t for t in (near, exact))
+    assert near[~free].min() >= 0
+    assert not near[:dead].any()
+    assert least - 1e-12 * abs(least) <= value <= least + 1e-6 * abs(least)
+
+
+def test_the_barrier_without_gain_stays_at_zero():
+    assert not barrier_point(np.eye(3), -np.ones(3), np.zeros(3, dtype=bool)).any()
+    assert barrier_point(np.zeros((0, 0)), np.zeros(0), np.zeros(0, dtype=bool)).size == 0
 
 
 def test_nonnegative_qp_without_variables_and_without_gain():
