@@ -1,0 +1,52 @@
+"""Certificates of predictions, whose network nobody knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nogap._validation import as_float, numbers
+from nogap.certificate import Certificate
+from nogap.certification.judges import Method, answer_of, certify_dual, provable
+from nogap.problem import Problem
+from nogap.proofs import Prover, Verdict
+from nogap.solvers.neurons import Neurons
+from nogap.units import ReLU
+
+
+def certify_predictions(
+    problem: Problem,
+    predictions: Any,
+    objective: float | None,
+    method: Method,
+    tol: float,
+    max_time: float,
+    rng: np.random.Generator,
+) -> Certificate:
+    """The strongest claim about predictions (n,) or (n, C) of a stated objective."""
+    if objective is None:
+        raise ValueError("predictions alone do not show the penalty: pass objective= as well")
+    if not np.isfinite(as_float(objective)):
+        raise ValueError(f"objective must be a finite number, got {objective!r}")
+    F = numbers(predictions, "predictions")
+    F = F[:, None] if F.ndim == 1 else F
+    if F.shape != problem.Y.shape:
+        raise ValueError(f"predictions have shape {F.shape}, the targets {problem.Y.shape}")
+    if not np.all(np.isfinite(F)):
+        raise ValueError("predictions hold NaN or infinite values")
+    if problem.fit_intercept:
+        F = F + problem.best_intercept(F)
+    V = problem.feasible_direction(problem.dual_point(F))
+    certificate = certify_dual(problem, float(objective), V, method, rng)
+    if not certificate.proved and method != "search" and provable(problem, ReLU(), method):
+        prover = Prover(problem, Neurons.none(problem), tol, max_time, rng)
+        proof = prover.prove_at(V, float(objective))
+        verdict = Verdict(proof, certificate, prover.neurons, float(objective))
+        certificate = answer_of(verdict, method, float(objective))
+    if certificate.proved and certificate.gap < -1e-9 * abs(certificate.lower_bound):
+        raise ValueError(
+            f"no network has the objective {objective:.6g}: at least {certificate.lower_bound:.6g} "
+            "is proved; check objective, beta and loss"
+        )
+    return certificate
