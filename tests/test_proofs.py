@@ -439,7 +439,7 @@ def test_bounds_grow_with_the_time(wide, monkeypatch):
 
     monkeypatch.setattr(Prover, "_keep", recorded)
     last = certify(narrow, X, y, beta=beta, method="bound", tol=1e-3, max_time=4.0)
-    assert len(bounds) > 3
+    assert len(bounds) >= 3
     assert bounds == sorted(bounds)
     assert bounds[0] < bounds[-1] == last.lower_bound <= solution.objective
     bounds.clear()

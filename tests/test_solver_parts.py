@@ -457,12 +457,12 @@ def test_a_stochastic_descent(loss, single):
 
     def run(seed):
         rng = np.random.default_rng(seed)
-        return stochastic_descent(problem, unit, neurons, 40, rng, single=single)
+        return stochastic_descent(problem, unit, neurons, rng, single=single, visits=40 * 128)
 
     assert objective(problem, unit, run(0)) < 0.7 * before
     assert_allclose(run(0).directions, run(0).directions, atol=0)
     stopped = stochastic_descent(
-        problem, unit, neurons, 40, np.random.default_rng(0), lambda: True, single=single
+        problem, unit, neurons, np.random.default_rng(0), lambda: True, single=single
     )
     assert_allclose(objective(problem, unit, stopped), before, rtol=1e-5)
 

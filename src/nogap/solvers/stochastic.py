@@ -35,12 +35,13 @@ def stochastic_descent(
     should_stop: Callable[[], bool] = lambda: False,
     *,
     single: bool = False,
+    visits: int = VISITS,
 ) -> Neurons:
-    """Neurons after steps on batches that see ``VISITS`` samples, in float32 if ``single``."""
+    """Neurons after steps on batches of so many samples in all, in float32 if ``single``."""
     if neurons.count == 0:
         return neurons
     size = BATCH if problem.rows.n_positions == 1 else PATCH_BATCH
-    n_steps = VISITS // size
+    n_steps = visits // size
     problem = smoothed(problem)
     at = Coordinates(problem, unit, neurons)
     sample = problem.sampled(rng, SAMPLE)
