@@ -32,7 +32,7 @@ LARGE = 20_000  # entries of X
 MANY_ROWS = 8_000  # from which a step is so dear that fewer neurons do, and their optima are better
 MANY_SAMPLES = 1_000  # the same for patches
 LONG_WIDTH = 300  # of the wide start then
-FEW_FROM = 0.05  # of beta_max: half as many neurons for small data from here on
+FEW_FROM = 0.05  # of beta_max, from which few neurons are left in the end
 PATCH_WIDTH = 60  # and on patches
 FIRST_STEPS = (10, 30)  # after which the wide start shows how far it is
 WIDE_STEPS = 110  # that follow them
@@ -77,10 +77,11 @@ class Explorer:
         network much wider than the optimum has few bad local minima, and a hundred float32 steps
         of it cost less than the rounds of pricing that would find the same neurons.
         """
-        wide = self._random(empty, V, min(self._width(largest), 4 * self.problem.rows.n))
+        few = self.problem.beta >= FEW_FROM * largest
+        wide = self._random(empty, V, min(self._width(few), 4 * self.problem.rows.n))
         if self.problem.rows.n > (MANY_SAMPLES if self._patches else MANY_ROWS):
             return self._start_on_batches(wide, should_stop)
-        return self._start_on_all(wide, should_stop)
+        return self._start_on_all(wide, few, should_stop)
 
     def _random(self, empty: Neurons, V: Array, width: int) -> Neurons:
         """Random neurons of a size that lets outputs come near to the dual point V (n, C)."""
@@ -97,11 +98,14 @@ class Explorer:
         )
 
     def _start_on_all(
-        self, wide: Neurons, should_stop: ShouldStop
+        self, wide: Neurons, few: bool, should_stop: ShouldStop
     ) -> Iterator[tuple[Neurons, Array]]:
         for steps in FIRST_STEPS:
             wide = self._slide(self.problem, wide, steps, should_stop)
             yield self._as_it_is(wide)
+        if few:  # those that are needed can be told apart by now
+            wide, V = self.master.settle(wide)
+            yield wide, V
         yield self.master.settle(self._slide(self.problem, wide, WIDE_STEPS, should_stop))
 
     def _start_on_batches(
@@ -139,7 +143,7 @@ class Explorer:
         oracle = SearchOracle(self.problem.rows, self.rng, count, unit=self.unit)
         return oracle.rough(self.problem.feasible_direction(V), starts, SHORT_ASCENT, count)
 
-    def _width(self, largest: float) -> int:
+    def _width(self, few: bool) -> int:
         """Neurons of the wide start."""
         n, d = self.problem.rows.n, self.problem.rows.d
         if self._patches:
@@ -148,7 +152,7 @@ class Explorer:
             return LONG_WIDTH
         if n * d >= LARGE:
             return WIDTHS[1]
-        return WIDTHS[0] if self.problem.beta < FEW_FROM * largest else WIDTHS[0] // 2
+        return WIDTHS[0] // 2 if few else WIDTHS[0]
 
     def _newcomers(self, active: int) -> int:
         """Rough candidates of one step."""
