@@ -27,7 +27,9 @@ LAST_PATCH_STEPS = 8  # and of one on all patches, each of which costs as much a
 STEP, LAST_PATCH_STEP = 0.5, 0.1  # lengths to begin with, on the sphere
 SINGLE_PRECISION_ENTRIES = 20_000  # entries of the data from which float32 is faster
 POLISHED_ROWS = 40_000  # beyond, the kink of a single row is too slight to stop an ascent
-POLISHED_ENTRIES = 4_000_000  # of sparse data: a polish works on a dense copy
+# Of sparse and of dense data: beyond, a polish, which works on a dense copy and with systems of d
+# unknowns, takes minutes that nobody can stop.
+POLISHED_ENTRIES = {True: 4_000_000, False: 16_000_000}
 DISTURBANCE = (0.2, 1.0)  # size of the noise added to an active direction of norm 1
 GROW, SHRINK = 1.6, 0.4  # step per candidate, after a success and after a failure
 
@@ -272,8 +274,7 @@ class SearchOracle:
 
     def _too_large_to_polish(self) -> bool:
         entries = height(self.rows) * self.rows.d
-        too_sparse = self.rows.sparse and entries > POLISHED_ENTRIES
-        return too_sparse or height(self.rows) > POLISHED_ROWS
+        return entries > POLISHED_ENTRIES[self.rows.sparse] or height(self.rows) > POLISHED_ROWS
 
     def _polish(self, V: Array, u: Array, gate: int) -> tuple[Array, float]:
         """Local maximum near u; with several outputs the output direction takes turns with it."""
