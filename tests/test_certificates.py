@@ -29,7 +29,7 @@ from nogap.certificate import Correlation, better, certificate_from_dual
 from nogap.formulation import formulate
 from nogap.oracles import BranchAndBound, ExactOracle, SearchOracle
 from nogap.oracles.patterns import GatedOracle, PatternOracle
-from nogap.oracles.polish import polish
+from nogap.oracles.polish import Polisher
 from nogap.patterns import enumerate_patterns
 from nogap.rows import MemoryRows
 
@@ -247,7 +247,7 @@ def test_polish_never_lowers_the_value(seed):
             continue
         u /= np.linalg.norm(u)
         before = float(v @ np.maximum(X @ u, 0.0))
-        after_u, after = polish(X, v, u.copy())
+        after_u, after = Polisher(X).polish(v, u.copy())
         assert after >= before
         assert after == pytest.approx(float(v @ np.maximum(X @ after_u, 0.0)), abs=1e-12)
         if after > before:
@@ -259,7 +259,7 @@ def test_polish_ends_at_a_local_maximum():
     for _ in range(20):
         X, v = rng.normal(size=(12, 3)), rng.normal(size=12)
         u = rng.normal(size=3)
-        u, value = polish(X, v, u / np.linalg.norm(u))
+        u, value = Polisher(X).polish(v, u / np.linalg.norm(u))
         if value <= 0:
             continue
         near = u[:, None] + 1e-4 * rng.normal(size=(3, 300))

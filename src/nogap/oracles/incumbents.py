@@ -6,7 +6,7 @@ import numpy as np
 
 from nogap._typing import Array
 from nogap.oracles.base import Candidates, distinct
-from nogap.oracles.polish import polish
+from nogap.oracles.polish import Polisher
 
 
 class Incumbents:
@@ -23,6 +23,7 @@ class Incumbents:
         self.value = 0.0
         self._directions = [np.zeros((0, Z.shape[1]))]
         self._values = [np.zeros(0)]
+        self._polisher = Polisher(Z)
 
     def see(self, directions: Array) -> bool:
         """Remember the best of these (K, r), of any length; whether it is the best of all."""
@@ -45,7 +46,7 @@ class Incumbents:
         norms = np.linalg.norm(directions, axis=1)
         directions = directions[norms > 0] / norms[norms > 0, None]
         if directions.shape[0]:
-            self.see(np.array([polish(self.Z, self.v, u)[0] for u in directions]))
+            self.see(np.array([self._polisher.polish(self.v, u)[0] for u in directions]))
 
     def best(self, count: int) -> Candidates:
         """Up to ``count`` of them, the largest correlations first."""

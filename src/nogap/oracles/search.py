@@ -10,7 +10,7 @@ import numpy as np
 from nogap._typing import Array, IntArray
 from nogap.certificate import Correlation
 from nogap.oracles.base import Candidates, distinct, empty, never
-from nogap.oracles.polish import polish
+from nogap.oracles.polish import Polisher
 from nogap.problem import SINGLE_SAFE
 from nogap.rows import Rows, height
 from nogap.units import ReLU, Unit
@@ -71,7 +71,7 @@ class SearchOracle:
         self.rng = rng
         self.n_seeds = n_seeds
         self.threshold = threshold
-        self._dense: Array | None = None
+        self._polishers: dict[int, Polisher] = {}  # by gate where rows differ between gates
         self._memory = np.empty(0)
 
     def price(
@@ -278,13 +278,10 @@ class SearchOracle:
 
     def _polish(self, V: Array, u: Array, gate: int) -> tuple[Array, float]:
         """Local maximum near u; with several outputs the output direction takes turns with it."""
-        if self._dense is None:
-            self._dense = self.rows.take(np.arange(self.rows.n))
-        X, which = self._dense, np.array([gate], dtype=np.intp)
-        X = X if self.unit.tied else self.unit.restrict(X.T, np.repeat(which, len(X))).T
+        polisher = self._polisher(gate)
 
         def correlation(u: Array) -> Array:
-            Phi = self.unit.pool(np.maximum(X @ u, 0.0)[:, None], V.shape[0])
+            Phi = self.unit.pool(np.maximum(polisher.rows @ u, 0.0)[:, None], V.shape[0])
             return moments(Phi, V)  # (1, q C)
 
         s = correlation(u)
@@ -292,10 +289,21 @@ class SearchOracle:
             size = float(np.linalg.norm(s))
             if size == 0:
                 break
-            weights = self.unit.spread(push(V, s / size), X.shape[0])
-            u, _ = polish(X, weights[:, 0], u)
+            weights = self.unit.spread(push(V, s / size), len(polisher.rows))
+            u, _ = polisher.polish(weights[:, 0], u)
             s = correlation(u)
         return u, float(np.linalg.norm(s))
+
+    def _polisher(self, gate: int) -> Polisher:
+        """That of the rows as neurons with this gate see them."""
+        key = 0 if self.unit.tied else gate
+        if key not in self._polishers:
+            X = self.rows.take(np.arange(self.rows.n))
+            if not self.unit.tied:
+                which = np.full(len(X), gate, dtype=np.intp)
+                X = self.unit.restrict(X.T, which).T
+            self._polishers[key] = Polisher(X, self.should_stop)
+        return self._polishers[key]
 
 
 def _fits_single(rows: Rows) -> bool:

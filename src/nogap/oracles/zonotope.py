@@ -39,23 +39,23 @@ def nearest(
     tolerance : float
         Stop when ``||r||^2`` is at most this share above its minimum.
     """
-    run = Descent(B, w, lam, c)
+    run = _Descent(B, w, lam, c)
     best, least = (run.lam, run.r), run.excess
     for _ in range(MOST_STAGES):
         size = float(np.linalg.norm(best[1]))
         if least <= tolerance * size**2 + run.rounding * size or size <= 10 * run.rounding:
             break
-        run.stage(c)
+        run.stage()
         run.sharpen()
         for _ in range(2):
             if run.excess < least:
                 best, least = (run.lam, run.r), run.excess
-            run.settle(c)
+            run.settle()
     return best
 
 
-class Descent:
-    """The method's state, for a centre c that may move between the stages.
+class _Descent:
+    """The method's state.
 
     Attributes
     ----------
@@ -73,20 +73,21 @@ class Descent:
         norms = np.linalg.norm(B, axis=1)
         norms = np.where(norms > 0, norms, 1.0)
         self.B, self.w, self.lam = B / norms[:, None], w * norms, lam
-        self._set_residual(c)
+        self.c = c
+        self._set_residual()
         figures = float(np.linalg.norm(c)) + float(self.w.sum())
         self.rounding = ROUNDING * figures
         self.sharpness = _first_sharpness(self.B, self.z)
 
-    def _set_residual(self, c: Array) -> None:
-        self.r = c - (self.lam * self.w) @ self.B
+    def _set_residual(self) -> None:
+        self.r = self.c - (self.lam * self.w) @ self.B
         self.z = self.B @ self.r
         self.excess = float(self.w @ (np.maximum(self.z, 0.0) - self.lam * self.z))
 
     def sharpen(self) -> None:
         self.sharpness *= SHARPER
 
-    def settle(self, c: Array) -> None:
+    def settle(self) -> None:
         """The least residual over the coefficients off their bounds, to the last digits."""
         free = np.flatnonzero((self.lam > 0) & (self.lam < 1))
         if not 0 < free.size <= MOST_FREE * self.B.shape[1]:
@@ -95,17 +96,17 @@ class Descent:
         change = np.linalg.lstsq(G.T, self.r, rcond=1e-13)[0]
         self.lam = self.lam.copy()
         self.lam[free] = np.clip(self.lam[free] + change, 0.0, 1.0)
-        self._set_residual(c)
+        self._set_residual()
 
-    def stage(self, c: Array) -> None:
+    def stage(self) -> None:
         """Minimise the smoothed dual for the multipliers as they are, then correct them."""
         if self.B.shape[0] == 0:
-            self._set_residual(c)
+            self._set_residual()
             return
         u, z, sharpness = self.r, self.z, self.sharpness
         for _ in range(NEWTON_STEPS):
             new = np.clip(self.lam + sharpness * z, 0.0, 1.0)
-            gradient = u - c + (new * self.w) @ self.B
+            gradient = u - self.c + (new * self.w) @ self.B
             change = new - self.lam
             left, moved = float(gradient @ gradient), float(self.w @ (change * change)) / sharpness
             if left <= INEXACT * moved or left <= self.rounding**2:
@@ -113,10 +114,10 @@ class Descent:
             near = (new > 0) & (new < 1)
             step = -_inverse_times(self.B[near], sharpness * self.w[near], gradient)
             dz = self.B @ step
-            length = self._length(float(step @ step), float(step @ (u - c)), z, dz)
+            length = self._length(float(step @ step), float(step @ (u - self.c)), z, dz)
             u, z = u + length * step, z + length * dz
         self.lam = np.clip(self.lam + sharpness * z, 0.0, 1.0)
-        self._set_residual(c)
+        self._set_residual()
 
     def _length(self, curvature: float, constant: float, z: Array, dz: Array) -> float:
         """Where the smoothed dual is least on a line: its slope is piecewise linear in the length.

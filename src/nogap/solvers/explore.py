@@ -45,6 +45,7 @@ GLANCES = 10  # half the starts of a quick look
 COMPANY = 2.0  # rough candidates a neuron in one step, and
 NEWCOMERS = (100, 600)  # fewest and most of them
 NEWCOMER_SIZE = 0.05  # of the median size
+COMPANY_STEPS = (60, 100)  # of a descent in company: where few neurons are needed, and where many
 
 
 class Explorer:
@@ -62,6 +63,7 @@ class Explorer:
     ) -> None:
         self.problem, self.unit, self.master, self.rng = problem, unit, master, rng
         self._patches = problem.rows.n_positions > 1
+        self._few = False
 
     def glance(self, V: Array) -> Correlation:
         """A quick estimate of the dual correlation at the empty network's V (n, C)."""
@@ -77,11 +79,11 @@ class Explorer:
         network much wider than the optimum has few bad local minima, and a hundred float32 steps
         of it cost less than the rounds of pricing that would find the same neurons.
         """
-        few = self.problem.beta >= FEW_FROM * largest
-        wide = self._random(empty, V, min(self._width(few), 4 * self.problem.rows.n))
+        self._few = self.problem.beta >= FEW_FROM * largest
+        wide = self._random(empty, V, min(self._width(), 4 * self.problem.rows.n))
         if self.problem.rows.n > (MANY_SAMPLES if self._patches else MANY_ROWS):
             return self._start_on_batches(wide, should_stop)
-        return self._start_on_all(wide, few, should_stop)
+        return self._start_on_all(wide, should_stop)
 
     def _random(self, empty: Neurons, V: Array, width: int) -> Neurons:
         """Random neurons of a size that lets outputs come near to the dual point V (n, C)."""
@@ -98,12 +100,12 @@ class Explorer:
         )
 
     def _start_on_all(
-        self, wide: Neurons, few: bool, should_stop: ShouldStop
+        self, wide: Neurons, should_stop: ShouldStop
     ) -> Iterator[tuple[Neurons, Array]]:
         for steps in FIRST_STEPS:
             wide = self._slide(self.problem, wide, steps, should_stop)
             yield self._as_it_is(wide)
-        if few:  # those that are needed can be told apart by now
+        if self._few:  # those that are needed can be told apart by now
             wide, V = self.master.settle(wide)
             yield wide, V
         yield self.master.settle(self._slide(self.problem, wide, WIDE_STEPS, should_stop))
@@ -143,7 +145,7 @@ class Explorer:
         oracle = SearchOracle(self.problem.rows, self.rng, count, unit=self.unit)
         return oracle.rough(self.problem.feasible_direction(V), starts, SHORT_ASCENT, count)
 
-    def _width(self, few: bool) -> int:
+    def _width(self) -> int:
         """Neurons of the wide start."""
         n, d = self.problem.rows.n, self.problem.rows.d
         if self._patches:
@@ -152,7 +154,7 @@ class Explorer:
             return LONG_WIDTH
         if n * d >= LARGE:
             return WIDTHS[1]
-        return WIDTHS[0] // 2 if few else WIDTHS[0]
+        return WIDTHS[0] // 2 if self._few else WIDTHS[0]
 
     def _newcomers(self, active: int) -> int:
         """Rough candidates of one step."""
@@ -171,7 +173,8 @@ class Explorer:
         new = with_best_outputs(self.problem, self.unit, found.directions, found.gate, neurons, V)
         size = NEWCOMER_SIZE * float(np.median(neurons.sizes)) if neurons.count else 1e-2
         company = neurons.joined(replace(new, sizes=np.full(new.count, size)))
-        return self.master.slide_and_settle(neurons, V, company, should_stop)
+        steps = COMPANY_STEPS[0 if self._few else 1]
+        return self.master.slide_and_settle(neurons, V, company, should_stop, steps)
 
 
 def _unit_rows(A: Array) -> Array:

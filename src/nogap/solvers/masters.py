@@ -146,17 +146,17 @@ class FreeMaster(SizesMaster):
         neurons, V = self.settle(neurons)
         if should_stop() or neurons.count == 0:
             return neurons, V
-        return self.slide_and_settle(neurons, V, neurons, should_stop)
+        return self.slide_and_settle(neurons, V, neurons, should_stop, self.slide_steps)
 
     def slide_and_settle(
-        self, old: Neurons, V: Array, start: Neurons, should_stop: ShouldStop
+        self, old: Neurons, V: Array, start: Neurons, should_stop: ShouldStop, steps: int
     ) -> tuple[Neurons, Array]:
         """Descend from ``start`` and re-fit; the old neurons where that is not better."""
         slid = slide(
             self.problem,
             self.unit,
             start,
-            self.slide_steps,
+            steps,
             should_stop,
             single=self.single,
             enough=self.enough,
