@@ -226,7 +226,7 @@ class ColumnGeneration:
             return False
         V = self.problem.feasible_direction(self.V)
         certificate = certificate_from_dual(self.problem, self.best_value, V, glance)
-        self.certificate = certificate
+        self.certificate, self.hasty = certificate, True
         if self._announce(certificate):
             return True
         for started in self.explorer.start(empty, self.V, glance.value, self.clock.over):
