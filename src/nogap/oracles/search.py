@@ -26,6 +26,7 @@ FEWEST_SAMPLES = 300  # with many patches a sample
 HALVED_AFTER = (12, 8)
 LAST_STEPS = 30  # of the ascent on all rows, after one on a sample
 LAST_PATCH_STEPS = 8  # and of one on all patches, each of which costs as much as many rows
+BLOCK_ENTRIES, FEWEST_IN_BLOCK = 1_000_000, 32  # figures of a block of starts; starts in one
 MOST_CANDIDATES = 4  # starts that are left for each direction that is asked for
 STEP, LATER_STEP, LAST_PATCH_STEP = 0.5, 0.1, 0.1  # lengths to begin with, on the sphere
 SINGLE_PRECISION_PRODUCTS = 2_000_000  # entries of the data times starts; float32 is faster then
@@ -197,11 +198,29 @@ class SearchOracle:
             kept = max(U.shape[1] // 2, MOST_CANDIDATES * count)
             if kept >= U.shape[1] or part >= steps:
                 break
-            U, values = self._ascend(V, U, gate, part, step)
+            U, values = self._ascend_in_blocks(V, U, gate, part, step)
             best = np.argsort(-values, kind="stable")[:kept]
             U, gate = U[:, best], gate[best]
+            if self.should_stop():
+                return U, values[best], gate
             steps, step = steps - part, LATER_STEP
-        return *self._ascend(V, U, gate, steps, step), gate
+        return *self._ascend_in_blocks(V, U, gate, steps, step), gate
+
+    def _ascend_in_blocks(
+        self, V: Array, U: Array, gate: IntArray, steps: int, step: float
+    ) -> tuple[Array, Array]:
+        """Blocks of starts that the cache holds: what is not a product is bound by memory."""
+        most = max(BLOCK_ENTRIES // (height(self.rows.parts[0][1]) + self.rows.d), FEWEST_IN_BLOCK)
+        blocks = [slice(k, k + most) for k in range(0, U.shape[1], most)]
+        if len(blocks) < 2:
+            return self._ascend(V, U, gate, steps, step)
+        risen = [
+            self._ascend(V, np.ascontiguousarray(U[:, b]), gate[b], steps, step) for b in blocks
+        ]
+        return (
+            np.concatenate([part for part, _ in risen], axis=1),
+            np.concatenate([values for _, values in risen]),
+        )
 
     def _ascend(
         self, V: Array, U: Array, gate: IntArray, n_steps: int, first_step: float = STEP
