@@ -38,7 +38,9 @@ SHORT_SLIDE = 30
 ENOUGH = 1e-2  # of the tolerance: what ten steps of a descent must gain in networks to compare
 SEEDS = (50, 200, 1000)  # random starts of the search oracle, level by level
 SUB_NETWORK_SEEDS = (60, 200, 800)
-PATCH_SEEDS = (30, 100, 300)  # where a start costs as much as many on single rows
+# On patches and on very many columns, where a start costs as much as many on single short rows.
+PATCH_SEEDS, WIDE_SEEDS = (30, 100, 300), (30, 200)
+MANY_COLUMNS = 2_000
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,9 @@ def adaptive_plan(
 def _searches(
     problem: Problem, unit: Unit, rng: np.random.Generator, *, precise: bool = True
 ) -> list[Oracle]:
-    seeds = SEEDS if problem.rows.n_positions == 1 else PATCH_SEEDS
+    rows = problem.rows
+    wide = WIDE_SEEDS if rows.d > MANY_COLUMNS else SEEDS
+    seeds = PATCH_SEEDS if rows.n_positions > 1 else wide
     return [
         search_oracle_of(problem.rows, unit, rng, count, problem.beta, precise=precise)
         for count in seeds

@@ -98,7 +98,7 @@ def path(
     patterns, unit = options.get("patterns", "adaptive"), get_unit(options.get("unit", "relu"))
     adaptive = isinstance(patterns, str) and patterns == "adaptive"
     warm = adaptive and not isinstance(unit, GatedReLU)
-    slack = None if null_tol is None else null_tol * _null_objective(X, y, options) or None
+    slack = None if null_tol is None else null_tol * null_objective(X, y, options) or None
     start = warm_start
     solutions: list[Solution] = []
     end = None if limit is None else time.perf_counter() + limit
@@ -123,7 +123,7 @@ def path(
     return solutions
 
 
-def _null_objective(X: Any, y: ArrayLike, options: dict[str, Any]) -> float:
+def null_objective(X: Any, y: ArrayLike, options: dict[str, Any]) -> float:
     """Objective of the empty network: the best constant, where there is an intercept."""
     chosen = {k: v for k, v in options.items() if k in OF_PROBLEM}
     unit = get_unit(options.get("unit", "relu"))

@@ -22,12 +22,16 @@ from nogap.estimators._distinct import DistinctRows, distinct_rows
 from nogap.estimators._warnings import warn_not_converged
 from nogap.losses import Loss
 from nogap.networks.two_layer import Network
+from nogap.regularization_path import null_objective
 from nogap.solution import Record, Solution, Status
 from nogap.training import train
 
 logger = logging.getLogger("nogap")
 
 DEFAULT_SEED = 0
+# A gap is enough, too, that is so many times tol of the loss of the best constant, as in
+# scikit-learn's Lasso: targets without noise have objectives far below anything that matters.
+OF_CONSTANT = 0.1
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,10 @@ class ReLUEstimator(CallbackSupportMixin, BaseEstimator):
 
     def _fit_network(self, data: TrainingSet, alpha: float, gap_tol: float | None = None) -> None:
         """Train on checked and encoded data, and set the fitted attributes."""
+        options = self._train_options(data)
+        if gap_tol is None:
+            constant = null_objective(data.rows.X, data.rows.Y, options)
+            gap_tol = OF_CONSTANT * self.tol * constant or None
         with (
             progress(type(self).__name__, self.verbose) as logged,
             rounds_as_tasks(self) as told,
@@ -161,7 +169,7 @@ class ReLUEstimator(CallbackSupportMixin, BaseEstimator):
                 max_time=self.max_time,
                 warm_start=self._starting_network(data.rows.Y.shape[1]),
                 callbacks=[*logged, *told],
-                **self._train_options(data),
+                **options,
             )
             logger.info("%s: %s", type(self).__name__, solution)
         self._adopt(solution, data)

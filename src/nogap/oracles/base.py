@@ -81,13 +81,15 @@ def empty(d: int) -> Candidates:
 
 def distinct(candidates: Candidates, count: int, tolerance: float = 1e-7) -> Candidates:
     """Best first, at most ``count``, no direction twice for the same gate."""
-    ordered = candidates.take(np.argsort(-candidates.values, kind="stable"))
+    order = np.argsort(-candidates.values, kind="stable")
+    directions, gate = candidates.directions[order], candidates.gate[order]
     kept: list[int] = []
-    for k in range(ordered.values.size):
-        if len(kept) == count:
-            break
-        rivals = [j for j in kept if ordered.gate[j] == ordered.gate[k]]
-        distances = np.linalg.norm(ordered.directions[rivals] - ordered.directions[k], axis=1)
-        if not rivals or distances.min() > tolerance:
-            kept.append(k)
-    return ordered.take(np.array(kept, dtype=np.intp))
+    left = np.arange(order.size)
+    while left.size and len(kept) < count:
+        first = left[0]
+        kept.append(order[first])
+        near = np.linalg.norm(directions[left] - directions[first], axis=1) <= tolerance
+        near &= gate[left] == gate[first]
+        near[0] = True
+        left = left[~near]
+    return candidates.take(np.array(kept, dtype=np.intp))

@@ -32,6 +32,7 @@ LARGE = 20_000  # entries of X
 MANY_ROWS = 8_000  # from which a step is so dear that fewer neurons do, and their optima are better
 MANY_SAMPLES = 1_000  # the same for patches
 LONG_WIDTH = 300  # of the wide start then
+MOST_WEIGHTS, LEAST_WIDTH = 1_000_000, 100  # of the wide start, whose vectors are stored 20 times
 FEW_FROM = 0.05  # of beta_max, from which few neurons are left in the end
 PATCH_WIDTH = 60  # and on patches
 FIRST_STEPS = (10, 30)  # after which the wide start shows how far it is
@@ -148,12 +149,13 @@ class Explorer:
     def _width(self) -> int:
         """Neurons of the wide start."""
         n, d = self.problem.rows.n, self.problem.rows.d
+        most = max(MOST_WEIGHTS // d, LEAST_WIDTH)
         if self._patches:
             return PATCH_WIDTH
         if n > MANY_ROWS:
-            return LONG_WIDTH
+            return min(LONG_WIDTH, most)
         if n * d >= LARGE:
-            return WIDTHS[1]
+            return min(WIDTHS[1], most)
         return WIDTHS[0] // 2 if self._few else WIDTHS[0]
 
     def _newcomers(self, active: int) -> int:

@@ -12,10 +12,12 @@ from collections import deque
 from collections.abc import Callable
 
 import numpy as np
+from scipy.linalg.blas import daxpy, saxpy
 
 from nogap._typing import Array
 
 MEMORY = 15
+LONG, SHORT_MEMORY = 500_000, 7  # of vectors so long that keeping the pairs costs more than a step
 ARMIJO, WOLFE = 1e-4, 0.9
 MAX_TRIALS = 20
 
@@ -46,7 +48,8 @@ def minimise(
     """
     x = start
     value, gradient = function(x)
-    pairs: deque[tuple[Array, Array, float]] = deque(maxlen=MEMORY)
+    memory = MEMORY if x.size < LONG else SHORT_MEMORY
+    pairs: deque[tuple[Array, Array, float]] = deque(maxlen=memory)
     recent: deque[float] = deque([value], maxlen=11)
     for _ in range(max_iter):
         if should_stop() or not np.any(gradient):
@@ -82,15 +85,16 @@ def _direction(gradient: Array, pairs: deque[tuple[Array, Array, float]]) -> Arr
         scaled = gradient / largest
         return -scaled * gradient.dtype.type(0.1 / float(np.linalg.norm(scaled)))
     q = gradient.copy()
+    axpy = saxpy if q.dtype == np.float32 else daxpy  # in place; NumPy would need fresh memory
     weights = []
     for step, change, inverse in reversed(pairs):
         weight = inverse * float(step @ q)
         weights.append(weight)
-        q -= gradient.dtype.type(weight) * change
+        q = axpy(change, q, a=-weight)
     step, change, _ = pairs[-1]
     q *= gradient.dtype.type(float(step @ change) / float(change @ change))
     for (step, change, inverse), weight in zip(pairs, reversed(weights), strict=True):
-        q += gradient.dtype.type(weight - inverse * float(change @ q)) * step
+        q = axpy(step, q, a=weight - inverse * float(change @ q))
     return -q
 
 
