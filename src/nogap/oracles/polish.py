@@ -12,22 +12,29 @@ with u = r / ||r||; then S is read off the new u.  Taken to its end, no round lo
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from nogap._typing import Array
+from nogap.oracles.base import never
 from nogap.oracles.zonotope import Descent
 
 TOLERANCE = 1e-10  # of ||r||^2, at the end
 MOST_STAGES = 40
 
 
-def polish(X: Array, v: Array, u: Array) -> tuple[Array, float]:
+def polish(
+    X: Array, v: Array, u: Array, should_stop: Callable[[], bool] = never
+) -> tuple[Array, float]:
     """A local maximiser near the unit vector u (d,) and its value; never worse than u."""
     pulling, pushing = v > 0, v < 0
     P, p, B, w = X[pulling], v[pulling], X[pushing], -v[pushing]
     on = P @ u > 0
-    run = Descent(B, w, (B @ u > 0).astype(np.float64), (p * on) @ P)
+    run = Descent(B, w, (B @ u > 0).astype(np.float64), (p * on) @ P, should_stop)
     for _ in range(MOST_STAGES):
+        if should_stop():
+            break
         run.stage((p * on) @ P)  # S moves as soon as u does; it pays to be exact only in the end
         now = P @ run.r > 0
         if np.array_equal(now, on):

@@ -29,6 +29,7 @@ EXPLORATION_STEPS = 4
 EXPLORATION_PAYS = 0.1  # of the tolerance: decrease of those steps below which they end
 MOST_IDLE_ROUNDS = 50
 RESERVE = (0.15, 0.3)  # least and most of max_time that is kept for the last pricing
+FINISH = 0.4  # of the reserve: what a pricing that was stopped may take to value what it has found
 SAME_DIRECTION = 1e-12  # squared distance below which a candidate repeats an active neuron
 
 
@@ -93,7 +94,7 @@ class Clock:
 
     def late(self) -> bool:
         """Whether everything has to end."""
-        return self._past(0.0) or self.interrupt.pending
+        return self._past(FINISH * self.reserve) or self.interrupt.pending
 
     def _past(self, reserve: float) -> bool:
         return self.max_time is not None and self.elapsed >= self.max_time - reserve
@@ -144,9 +145,16 @@ class ColumnGeneration:
         self.oracles, self.limits, self.callbacks = list(oracles), limits, list(callbacks)
         self.clock = Clock(limits.max_time)
         for oracle in self.oracles:
-            oracle.should_stop = self.clock.late
+            oracle.should_stop = self._pricing_ends
         self.history: list[Record] = []
+        self.certificate: Certificate | None = None
         self.strongest: Certificate | None = None  # of the oracles that leave no neuron out
+
+    def _pricing_ends(self) -> bool:
+        """For the oracles; Ctrl-C gives up a pricing, which changes no network, where it can."""
+        if self.clock.interrupt.pending and self.certificate is not None:
+            raise KeyboardInterrupt
+        return self.clock.late()
 
     def run(self, start: Neurons) -> Outcome:
         """From the given neurons to the end; an interrupt keeps the best network so far."""
@@ -154,11 +162,11 @@ class ColumnGeneration:
         self.V = self.problem.dual_point(outputs(self.problem, self.unit, self.neurons))
         self.value = self.best_value = objective(self.problem, self.unit, self.neurons)
         self.level = 0
-        self.certificate: Certificate | None = None
+        self.certificate = None
         self.hasty = False
         with self.clock.interrupt:
             status = self._run_interruptibly(start)
-        final = self._final_certificate()
+            final = self._final_certificate()
         return Outcome(self.best, final, status, self.history, self.hasty)
 
     def _at_most(self, start: Neurons) -> Neurons:
@@ -221,7 +229,8 @@ class ColumnGeneration:
         assert self.explorer is not None
         if self.limits.max_neurons is not None:
             return False
-        glance = self.explorer.glance(self.V)
+        glance = self.explorer.glance(self.V, self.clock.over)
+        self.hasty = self.clock.over()
         if self.problem.beta >= WIDE_START_BELOW * glance.value:
             return False
         V = self.problem.feasible_direction(self.V)
@@ -229,6 +238,8 @@ class ColumnGeneration:
         self.certificate = certificate
         if self._announce(certificate):
             return True
+        if self.hasty:
+            return False
         for started in self.explorer.start(empty, self.V, glance.value, self.clock.over):
             if objective(self.problem, self.unit, started[0]) < self.value:
                 self._set(started)
@@ -340,9 +351,15 @@ class ColumnGeneration:
 
     def _final_certificate(self) -> Certificate:
         """The last claim, or an earlier one that is stronger, about the best network."""
-        if self.certificate is None or self.certificate.objective != self.best_value:
+        hurry = self.clock.interrupt.pending and self.certificate is not None
+        stale = self.certificate is None or self.certificate.objective != self.best_value
+        if stale and not hurry:
             self.level = 0
-            self._price()
+            try:
+                self._price()
+            except KeyboardInterrupt:
+                if self.certificate is None:
+                    raise
         assert self.certificate is not None
         final = self.certificate
         if self.strongest is not None:

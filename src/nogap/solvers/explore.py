@@ -15,7 +15,6 @@ import numpy as np
 
 from nogap._typing import Array
 from nogap.certificate import Correlation
-from nogap.oracles.base import Candidates
 from nogap.oracles.search import SearchOracle
 from nogap.problem import Problem
 from nogap.solvers.masters import FreeMaster
@@ -30,7 +29,8 @@ ShouldStop = Callable[[], bool]
 WIDTHS = (400, 800)  # neurons of the wide start, for small and for large data
 LARGE = 20_000  # entries of X
 MANY_ROWS = 8_000  # from which a step is so dear that fewer neurons do, and their optima are better
-MANY_SAMPLES = 1_000  # the same for patches
+MANY_ENTRIES = 2_000_000  # of X: the same for wide data
+MANY_SAMPLES = 1_000  # and for patches
 LONG_WIDTH = 300  # of the wide start then
 FEW_FROM = 0.05  # of beta_max, from which few neurons are left in the end
 PATCH_WIDTH = 60  # and on patches
@@ -62,10 +62,17 @@ class Explorer:
     ) -> None:
         self.problem, self.unit, self.master, self.rng = problem, unit, master, rng
         self._patches = problem.rows.n_positions > 1
+        n, d = problem.rows.n, problem.rows.d
+        self._dear = n > MANY_ROWS or n * d > MANY_ENTRIES
+        if self._patches:
+            self._dear = n > MANY_SAMPLES
 
-    def glance(self, V: Array) -> Correlation:
+    def glance(self, V: Array, should_stop: ShouldStop) -> Correlation:
         """A quick estimate of the dual correlation at the empty network's V (n, C)."""
-        found = self._rough(V, None, GLANCES)
+        oracle = SearchOracle(self.problem.rows, self.rng, GLANCES, unit=self.unit)
+        oracle.should_stop = should_stop
+        V = self.problem.feasible_direction(V)
+        found = oracle.rough(V, None, SHORT_ASCENT, GLANCES, last=False)
         return Correlation(found.best, "search")
 
     def start(
@@ -79,7 +86,7 @@ class Explorer:
         """
         few = self.problem.beta >= FEW_FROM * largest
         wide = self._random(empty, V, min(self._width(few), 4 * self.problem.rows.n))
-        if self.problem.rows.n > (MANY_SAMPLES if self._patches else MANY_ROWS):
+        if self._dear:
             return self._start_on_batches(wide, should_stop)
         return self._start_on_all(wide, few, should_stop)
 
@@ -102,11 +109,15 @@ class Explorer:
     ) -> Iterator[tuple[Neurons, Array]]:
         for steps in FIRST_STEPS:
             wide = self._slide(self.problem, wide, steps, should_stop)
+            if should_stop():
+                break
             yield self._as_it_is(wide)
-        if few:  # those that are needed can be told apart by now
+        if few and not should_stop():  # those that are needed can be told apart by now
             wide, V = self.master.settle(wide)
             yield wide, V
-        yield self.master.settle(self._slide(self.problem, wide, WIDE_STEPS, should_stop))
+        if not should_stop():
+            wide = self._slide(self.problem, wide, WIDE_STEPS, should_stop)
+        yield self.master.settle(wide)
 
     def _start_on_batches(
         self, wide: Neurons, should_stop: ShouldStop
@@ -116,6 +127,8 @@ class Explorer:
         sample = problem.sampled(self.rng, SAMPLES)
         wide = self._slide(sample, wide, FIRST_STEPS[0], should_stop)
         yield self._as_it_is(wide)
+        if should_stop():
+            return
         pool = problem.sampled(self.rng, POOL)
         if pool is problem and pool.rows.on_disk:  # single rows of a file are dear
             pool = problem.subset(np.arange(problem.rows.n))
@@ -124,7 +137,11 @@ class Explorer:
         if pool.rows.n < problem.rows.n:
             wide, _ = FreeMaster(pool, self.unit).settle(wide)  # few are left for the dear steps
         for steps in LAST_PATCH_STEPS if self._patches else LAST_STEPS:
+            if should_stop():
+                break
             yield self._as_it_is(wide)
+            if should_stop():
+                return
             wide = self._slide(problem, wide, steps, should_stop)
         yield self.master.settle(wide)
 
@@ -138,17 +155,12 @@ class Explorer:
         """The neurons and their dual point, without a re-fit."""
         return neurons, self.problem.dual_point(outputs(self.problem, self.unit, neurons))
 
-    def _rough(self, V: Array, starts: Array | None, count: int) -> Candidates:
-        """So many rough candidates at V (n, C), near the directions of neurons and elsewhere."""
-        oracle = SearchOracle(self.problem.rows, self.rng, count, unit=self.unit)
-        return oracle.rough(self.problem.feasible_direction(V), starts, SHORT_ASCENT, count)
-
     def _width(self, few: bool) -> int:
         """Neurons of the wide start."""
         n, d = self.problem.rows.n, self.problem.rows.d
         if self._patches:
             return PATCH_WIDTH
-        if n > MANY_ROWS:
+        if self._dear:
             return LONG_WIDTH
         if n * d >= LARGE:
             return WIDTHS[1]
@@ -158,15 +170,18 @@ class Explorer:
         """Rough candidates of one step."""
         if self._patches:  # a neuron costs as much as K of a dense layer
             return PATCH_WIDTH // 2
-        if self.problem.rows.n > MANY_ROWS:
+        if self._dear:
             return NEWCOMERS[0]
         return int(np.clip(COMPANY * active, *NEWCOMERS))
 
     def step(self, neurons: Neurons, V: Array, should_stop: ShouldStop) -> tuple[Neurons, Array]:
         """The neurons after a descent in company; the same ones if that did not help."""
         count = self._newcomers(neurons.count)
-        found = self._rough(V, neurons.directions, count)
-        if found.values.size == 0:
+        oracle = SearchOracle(self.problem.rows, self.rng, count, unit=self.unit)
+        oracle.should_stop = should_stop
+        balanced = self.problem.feasible_direction(V)
+        found = oracle.rough(balanced, neurons.directions, SHORT_ASCENT, count)
+        if found.values.size == 0 or should_stop():
             return neurons, V
         new = with_best_outputs(self.problem, self.unit, found.directions, found.gate, neurons, V)
         size = NEWCOMER_SIZE * float(np.median(neurons.sizes)) if neurons.count else 1e-2
