@@ -29,8 +29,8 @@ ShouldStop = Callable[[], bool]
 WIDTHS = (400, 800)  # neurons of the wide start, for small and for large data
 LARGE = 20_000  # entries of X
 MANY_ROWS = 8_000  # from which a step is so dear that fewer neurons do, and their optima are better
-MANY_ENTRIES = 2_000_000  # of X: the same for wide data
-MANY_SAMPLES = 1_000  # and for patches
+MANY_SAMPLES = 1_000  # the same for patches and for wide data,
+MANY_ENTRIES = 2_000_000  # which are those with so many entries of X
 LONG_WIDTH = 300  # of the wide start then
 FEW_FROM = 0.05  # of beta_max, from which few neurons are left in the end
 PATCH_WIDTH = 60  # and on patches
@@ -63,9 +63,8 @@ class Explorer:
         self.problem, self.unit, self.master, self.rng = problem, unit, master, rng
         self._patches = problem.rows.n_positions > 1
         n, d = problem.rows.n, problem.rows.d
-        self._dear = n > MANY_ROWS or n * d > MANY_ENTRIES
-        if self._patches:
-            self._dear = n > MANY_SAMPLES
+        self._wide = self._patches or n * d > MANY_ENTRIES
+        self._dear = n > (MANY_SAMPLES if self._wide else MANY_ROWS)
 
     def glance(self, V: Array, should_stop: ShouldStop) -> Correlation:
         """A quick estimate of the dual correlation at the empty network's V (n, C)."""
@@ -139,10 +138,11 @@ class Explorer:
         for steps in LAST_PATCH_STEPS if self._patches else LAST_STEPS:
             if should_stop():
                 break
-            yield self._as_it_is(wide)
+            at = self.master.settle(wide) if self._wide else self._as_it_is(wide)
+            yield at  # a step is as dear as there are neurons, and of wide data a third is left
             if should_stop():
                 return
-            wide = self._slide(problem, wide, steps, should_stop)
+            wide = self._slide(problem, at[0], steps, should_stop)
         yield self.master.settle(wide)
 
     def _slide(
