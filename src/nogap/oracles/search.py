@@ -19,6 +19,7 @@ from nogap.units import ReLU, Unit
 from nogap.units.readout import moments, push
 
 ASCENT_STEPS = 40
+FEWEST_STEPS = 15  # of an ascent that make an estimate
 ROUGH_MARGIN = 1.0 + 1e-4  # a candidate counts as better than beta from here on
 ALWAYS_POLISHED = 4
 FEWEST_POLISHED = 10  # that make an estimate, where they do not exceed the threshold
@@ -154,17 +155,17 @@ class SearchOracle:
     ) -> Candidates:
         """Distinct candidates from the starts U (d, k), the best ``count``.
 
-        A search is cut short where it is stopped before the first of them are up.
+        A search is cut short where it is stopped before the first of them are nearly up.
         """
         size = max(SEED_WORK // (height(self.rows) * self.rows.d), FEWEST_POLISHED)
         risen: list[Candidates] = []
         enough, self.cut_short = 0, False
         for part in slices(U.shape[1], size):
-            found, values = self._ascend(V, U[:, part], gate[part], steps, step)
+            found, values, done = self._ascend(V, U[:, part], gate[part], steps, step)
             risen.append(Candidates(found.T, values, gate[part]))
             enough += int(np.sum(values > self.threshold * ROUGH_MARGIN))
             stopped = self.should_stop()
-            self.cut_short = self.cut_short or (stopped and len(risen) == 1)
+            self.cut_short = self.cut_short or (len(risen) == 1 and not done)
             if stopped or enough >= count:
                 break
         together = Candidates(
@@ -249,24 +250,26 @@ class SearchOracle:
 
     def _ascend(
         self, V: Array, U: Array, gate: IntArray, n_steps: int, first_step: float = STEP
-    ) -> tuple[Array, Array]:
+    ) -> tuple[Array, Array, bool]:
         """Ascent with a step per column; the output direction is the one the seed prefers.
 
-        Values are zero where it is stopped before there are any.
+        Values are zero where it is stopped before there are any; also whether it went far enough.
         """
         U = U.copy()
         stop = self.should_stop if V.dtype == np.float32 else never  # else a step takes no time
         try:
             values, S, G = self._value_and_gradient(V, U, gate, should_stop=stop)
         except Stopped:
-            return U, np.zeros(U.shape[1])
+            return U, np.zeros(U.shape[1]), False
         steps = np.full(U.shape[1], first_step)
-        for _ in range(n_steps):
+        for done in range(n_steps):
             tangent = self.unit.tangent(U, G)
             sizes = np.linalg.norm(tangent, axis=0)
             moving = (sizes > 1e-12 * (1 + np.abs(values))) & (steps > 1e-5)
-            if not moving.any() or self.should_stop():
+            if not moving.any():
                 break
+            if self.should_stop():
+                return U, values, done >= FEWEST_STEPS
             lengths = steps[moving] * np.linalg.norm(U[:, moving], axis=0)
             trial = U[:, moving] + lengths * tangent[:, moving] / sizes[moving]
             trial = self.unit.project(trial).astype(U.dtype, copy=False)
@@ -275,7 +278,7 @@ class SearchOracle:
                     V, trial, gate[moving], S[:, moving], stop
                 )
             except Stopped:
-                break
+                return U, values, done >= FEWEST_STEPS
             better = new_values > values[moving]
             where = np.flatnonzero(moving)
             won = where[better]
@@ -283,7 +286,7 @@ class SearchOracle:
             values[won] = new_values[better]
             steps[where] *= np.where(better, GROW, SHRINK)
             steps = np.minimum(steps, 1.0)
-        return U, values
+        return U, values, True
 
     def _value_and_gradient(
         self,

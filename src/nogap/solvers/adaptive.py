@@ -17,6 +17,7 @@ from nogap._typing import Array
 from nogap.certificate import Certificate, about, better, certificate_from_dual
 from nogap.oracles.base import Candidates, Oracle
 from nogap.problem import Problem
+from nogap.rows import height
 from nogap.solution import Record, Status
 from nogap.solvers.explore import Explorer
 from nogap.solvers.masters import Master
@@ -29,7 +30,8 @@ EXPLORATION_STEPS = 4
 EXPLORATION_PAYS = 0.1  # of the tolerance: decrease of those steps below which they end
 MOST_IDLE_ROUNDS = 50
 RESERVE = (0.15, 0.3)  # least and most of max_time that is kept for the last pricing
-FINISH = 0.4  # of the reserve: what a pricing that was stopped may take to value what it has found
+FINISH = 0.4  # of the reserve, at most, is for what has to follow when a pricing is stopped:
+SECONDS_PER_PRODUCT = 2e-10  # the outputs of the network, and the correlations with the rows
 SAME_DIRECTION = 1e-12  # squared distance below which a candidate repeats an active neuron
 
 
@@ -75,12 +77,14 @@ class Clock:
     reserve : float
         Seconds that are kept for the last pricing, so that the certificate speaks of the network
         that is returned.
+    finish : float
+        Seconds of it that are needed when a pricing was stopped.
     """
 
     def __init__(self, max_time: float | None) -> None:
         self.start = time.perf_counter()
         self.max_time = max_time
-        self.reserve = 0.0
+        self.reserve, self.finish = 0.0, 0.0
         self.keep(0.0)
         self.interrupt = InterruptRequest()
 
@@ -94,7 +98,7 @@ class Clock:
 
     def late(self) -> bool:
         """Whether everything has to end."""
-        return self._past(FINISH * self.reserve) or self.interrupt.pending
+        return self._past(min(self.finish, FINISH * self.reserve)) or self.interrupt.pending
 
     def _past(self, reserve: float) -> bool:
         return self.max_time is not None and self.elapsed >= self.max_time - reserve
@@ -303,6 +307,9 @@ class ColumnGeneration:
 
     def _price(self) -> tuple[Candidates, Certificate]:
         oracle, before = self.oracles[self.level], self.clock.elapsed
+        entries = height(self.problem.rows) * self.problem.rows.d
+        products = entries * (self.neurons.count + self.limits.new_neurons)
+        self.clock.finish = SECONDS_PER_PRODUCT * products
         V = self.problem.feasible_direction(self.V)
         found, correlation = oracle.price(V, self.limits.new_neurons, self.neurons.directions)
         self.clock.keep(self.clock.elapsed - before)
