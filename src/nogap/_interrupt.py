@@ -1,4 +1,4 @@
-"""Ctrl-C as a request: the first one lets the step in hand finish, the second one cuts it short."""
+"""Ctrl-C as a request: the first one ends the step in hand soon, the second one cuts it short."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import signal
 import threading
 from types import FrameType, TracebackType
 from typing import Any
+
+
+class Stopped(Exception):
+    """Raised between two parts of a long product by a function that was told to stop."""
 
 
 class InterruptRequest:

@@ -34,7 +34,7 @@ class Candidates:
     def best(self) -> float:
         return float(self.values[0]) if self.values.size else 0.0
 
-    def take(self, index: AnyArray) -> Candidates:
+    def take(self, index: AnyArray | slice) -> Candidates:
         return Candidates(self.directions[index], self.values[index], self.gate[index])
 
     @classmethod

@@ -7,16 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from nogap._interrupt import Stopped
 from nogap._typing import Array, IntArray
 from nogap.certificate import Correlation
 from nogap.oracles.base import Candidates, distinct, empty, never
 from nogap.oracles.polish import Polisher
 from nogap.problem import SINGLE_SAFE
 from nogap.rows import Rows, height
+from nogap.rows.base import slices
 from nogap.units import ReLU, Unit
 from nogap.units.readout import moments, push
 
 ASCENT_STEPS = 40
+FEWEST_STEPS = 15  # of an ascent that make an estimate
 ROUGH_MARGIN = 1.0 + 1e-4  # a candidate counts as better than beta from here on
 ALWAYS_POLISHED = 4
 FEWEST_POLISHED = 10  # that make an estimate, where they do not exceed the threshold
@@ -25,15 +28,17 @@ FEWEST_SAMPLES = 300  # with many patches a sample
 # With many starts most of the steps go to the better half, and then to the better quarter.
 HALVED_AFTER = (12, 8)
 LAST_STEPS = 30  # of the ascent on all rows, after one on a sample
-LAST_PATCH_STEPS = 8  # and of one on all patches, each of which costs as much as many rows
+LAST_PATCH_STEPS = (2, 6)  # and of one on all patches, which are dear: of all, then of the best
 BLOCK_ENTRIES, FEWEST_IN_BLOCK = 1_000_000, 32  # figures of a block of starts; starts in one
 MOST_CANDIDATES = 4  # starts that are left for each direction that is asked for
 STEP, LATER_STEP, LAST_PATCH_STEP = 0.5, 0.1, 0.1  # lengths to begin with, on the sphere
 SINGLE_PRECISION_PRODUCTS = 2_000_000  # entries of the data times starts; float32 is faster then
+SEED_WORK = 6_000_000_000  # multiplications of one step: so many starts ascend at a time
 POLISHED_ROWS = 40_000  # beyond, the kink of a single row is too slight to stop an ascent
-# Of sparse and of dense data: beyond, a polish, which works on a dense copy and with systems of d
-# unknowns, takes minutes that nobody can stop.
+# Of sparse and of dense data: beyond, a polish, which works on a dense copy, takes minutes; so do
+# its Newton steps beyond that many unknowns (d, or the half of the rows that push back).
 POLISHED_ENTRIES = {True: 4_000_000, False: 16_000_000}
+POLISHED_UNKNOWNS = 1_200
 DISTURBANCE = (0.2, 1.0)  # size of the noise added to an active direction of norm 1
 GROW, SHRINK = 1.6, 0.4  # step per candidate, after a success and after a failure
 
@@ -85,37 +90,94 @@ class SearchOracle:
         if not np.any(V):
             return empty(self.rows.d), Correlation(0.0, "exact")
         rough = self.rough(V, starts, ASCENT_STEPS, max(2 * count, 10))
-        self.cut_short = self.should_stop()
         found = self._polished(V, rough, count)
         active = self._largest(V, starts)
         return found, Correlation(max(found.best, active), "search")
 
-    def rough(self, V: Array, starts: Array | None, steps: int, count: int) -> Candidates:
+    def rough(
+        self, V: Array, starts: Array | None, steps: int, count: int, *, last: bool = True
+    ) -> Candidates:
         """Distinct candidates after so many steps of ascent, without polish.
 
         Where there are very many rows most of the way goes over a sample, and the last steps of the
-        best over all.  Only directions come from float32; their values are those of float64.
+        best over all, unless ``last`` leaves those out.  Only directions come from float32; their
+        values are those of float64.  On wide data the starts ascend a few at a time, until enough
+        exceed the threshold.
         """
         if not np.any(V):
             return empty(self.rows.d)
         fast, W = self._fast(V)
-        index, step = self._sample(), STEP
+        index = self._sample()
         if index is None or not np.any(V[index]):  # a sample may miss all that is not zero
-            U, gate = self._seeds(V, starts)
+            U, gate = fast._seeds(W, starts)
         else:
             sample = self._on(fast.rows.subset(index))
             found = sample.rough(W[index], starts, steps, count)
-            U, gate, steps = found.directions.T.copy(), found.gate, LAST_STEPS
+            self.cut_short = sample.cut_short
+            if not last:
+                return self._valued(V, found, count)
             if self.rows.n_positions > 1:
-                steps, step = LAST_PATCH_STEPS, LAST_PATCH_STEP
-                if starts is not None and starts.size:  # where a descent was stopped, they rise
-                    U = np.concatenate([U, starts.T], axis=1)
-                    gate = np.concatenate([gate, self.unit.gates_of(starts)])
-        U, values, gate = fast._narrowed(W, U.astype(W.dtype, copy=False), gate, steps, step, count)
-        if W is not V:
-            U = self.unit.project(U.astype(V.dtype))
-            values = np.linalg.norm(self._correlations(V, U, gate), axis=0)
-        return distinct(Candidates(U.T, values, gate), count, tolerance=1e-2)
+                return self._valued(V, fast._last_on_patches(W, found, starts, count), count)
+            found = fast._risen(W, found.directions.T, found.gate, LAST_STEPS, STEP, count)
+            return self._valued(V, found, count)
+        found = fast._risen(W, U.astype(W.dtype, copy=False), gate, steps, STEP, count)
+        self.cut_short = fast.cut_short
+        return found if W is V else self._valued(V, found, count)
+
+    def _last_on_patches(
+        self, V: Array, found: Candidates, starts: Array | None, count: int
+    ) -> Candidates:
+        """The ascent on all patches from what was found on a sample, and from active neurons.
+
+        Those rise where a descent was stopped.
+        """
+        U, gate = found.directions.T, found.gate
+        if starts is not None and starts.size:
+            U = np.concatenate([U, starts.T.astype(U.dtype)], axis=1)
+            gate = np.concatenate([gate, self.unit.gates_of(starts)])
+        first, then = LAST_PATCH_STEPS
+        found = self._risen(V, U, gate, first, LAST_PATCH_STEP, count)
+        if self.should_stop():
+            return found
+        best = found.take(slice(FEWEST_POLISHED))
+        best = self._risen(V, best.directions.T, best.gate, then, LAST_PATCH_STEP, count)
+        others = found.take(slice(FEWEST_POLISHED, None))
+        return Candidates(
+            np.concatenate([best.directions, others.directions]),
+            np.concatenate([best.values, others.values]),
+            np.concatenate([best.gate, others.gate]),
+        )
+
+    def _valued(self, V: Array, found: Candidates, count: int) -> Candidates:
+        """Candidates with their values on these rows."""
+        U = self.unit.project(found.directions.T.astype(V.dtype))
+        values = np.linalg.norm(self._correlations(V, U, found.gate), axis=0)
+        return distinct(Candidates(U.T, values, found.gate), count)
+
+    def _risen(
+        self, V: Array, U: Array, gate: IntArray, steps: int, step: float, count: int
+    ) -> Candidates:
+        """Distinct candidates from the starts U (d, k), the best ``count``.
+
+        A search is cut short where it is stopped before the first of them are nearly up.
+        """
+        size = max(SEED_WORK // (height(self.rows) * self.rows.d), FEWEST_POLISHED)
+        risen: list[Candidates] = []
+        enough, self.cut_short = 0, False
+        for part in slices(U.shape[1], size):
+            found, done = self._narrowed(V, U[:, part], gate[part], steps, step, count)
+            risen.append(found)
+            enough += int(np.sum(found.values > self.threshold * ROUGH_MARGIN))
+            stopped = self.should_stop()
+            self.cut_short = self.cut_short or (len(risen) == 1 and not done)
+            if stopped or enough >= count:
+                break
+        together = Candidates(
+            np.concatenate([found.directions for found in risen]),
+            np.concatenate([found.values for found in risen]),
+            np.concatenate([found.gate for found in risen]),
+        )
+        return distinct(together, count, tolerance=1e-2)
 
     def _fast(self, V: Array) -> tuple[SearchOracle, Array]:
         """An oracle for the same ascent in float32, and its V, where that is safe and faster."""
@@ -123,11 +185,13 @@ class SearchOracle:
         few = products < SINGLE_PRECISION_PRODUCTS
         if V.dtype == np.float32 or few or not _fits_single(self.rows):
             return self, V
-        return self._on(self.rows.in_single_precision()), (V / np.abs(V).max()).astype(np.float32)
+        size = float(np.abs(V).max())
+        fast = self._on(self.rows.in_single_precision(), self.threshold / size)
+        return fast, (V / size).astype(np.float32)
 
-    def _on(self, rows: Rows) -> SearchOracle:
+    def _on(self, rows: Rows, threshold: float = np.inf) -> SearchOracle:
         """The same search over other rows."""
-        other = SearchOracle(rows, self.rng, self.n_seeds, unit=self.unit)
+        other = SearchOracle(rows, self.rng, self.n_seeds, threshold, unit=self.unit)
         other.should_stop = self.should_stop
         return other
 
@@ -170,9 +234,12 @@ class SearchOracle:
         half = fresh // 2
         gates.append(self.unit.draw_gates(self.rng, fresh))
         S = self.rng.standard_normal((V.shape[1] * self.unit.readouts, half))
-        gradients = np.zeros((d, half))
+        S = S.astype(V.dtype, copy=False)
+        gradients = np.zeros((d, half), dtype=V.dtype)
+        patterns = self.unit.restrict(gaussian[:, :half], gates[-1][:half])
+        patterns = patterns.astype(V.dtype, copy=False)
         for part, rows in self.rows.parts:
-            Z = rows.forward(self.unit.restrict(gaussian[:, :half], gates[-1][:half]))
+            Z = rows.forward(patterns)
             slopes = self.unit.activate(Z, gates[-1][:half], part)
             gradients += rows.adjoint(slopes * self.unit.spread(push(V[part], S.T), Z.shape[0]))
         parts += [gradients, gaussian[:, half:]]
@@ -188,60 +255,74 @@ class SearchOracle:
 
     def _narrowed(
         self, V: Array, U: Array, gate: IntArray, steps: int, step: float, count: int
-    ) -> tuple[Array, Array, IntArray]:
+    ) -> tuple[Candidates, bool]:
         """Ascent in which what lies far behind gives up, unless few would be left to choose from.
 
-        Measured on dual points of finished trainings, it finds the largest correlation as often as
-        the ascent of all to the end does, at two fifths of the cost.
+        Also whether it went far enough.  Measured on dual points of finished trainings, it finds
+        the largest correlation as often as the ascent of all to the end does, at two fifths of the
+        cost.
         """
         for part in HALVED_AFTER:
             kept = max(U.shape[1] // 2, MOST_CANDIDATES * count)
             if kept >= U.shape[1] or part >= steps:
                 break
-            U, values = self._ascend_in_blocks(V, U, gate, part, step)
+            U, values, done = self._ascend_in_blocks(V, U, gate, part, step)
             best = np.argsort(-values, kind="stable")[:kept]
             U, gate = U[:, best], gate[best]
             if self.should_stop():
-                return U, values[best], gate
+                return Candidates(U.T, values[best], gate), done
             steps, step = steps - part, LATER_STEP
-        return *self._ascend_in_blocks(V, U, gate, steps, step), gate
+        U, values, done = self._ascend_in_blocks(V, U, gate, steps, step)
+        return Candidates(U.T, values, gate), done
 
     def _ascend_in_blocks(
         self, V: Array, U: Array, gate: IntArray, steps: int, step: float
-    ) -> tuple[Array, Array]:
+    ) -> tuple[Array, Array, bool]:
         """Blocks of starts that the cache holds: what is not a product is bound by memory."""
         most = max(BLOCK_ENTRIES // (height(self.rows.parts[0][1]) + self.rows.d), FEWEST_IN_BLOCK)
-        blocks = [slice(k, k + most) for k in range(0, U.shape[1], most)]
+        blocks = list(slices(U.shape[1], most))
         if len(blocks) < 2:
             return self._ascend(V, U, gate, steps, step)
         risen = [
             self._ascend(V, np.ascontiguousarray(U[:, b]), gate[b], steps, step) for b in blocks
         ]
         return (
-            np.concatenate([part for part, _ in risen], axis=1),
-            np.concatenate([values for _, values in risen]),
+            np.concatenate([part for part, _, _ in risen], axis=1),
+            np.concatenate([values for _, values, _ in risen]),
+            all(done for _, _, done in risen),
         )
 
     def _ascend(
         self, V: Array, U: Array, gate: IntArray, n_steps: int, first_step: float = STEP
-    ) -> tuple[Array, Array]:
-        """Ascent with a step per column; the output direction is the one the seed prefers."""
-        correlations = self._correlations(V, U, gate)
-        S = correlations / np.maximum(np.linalg.norm(correlations, axis=0), 1e-300)
-        values, S, G = self._value_and_gradient(V, U, gate, S)
+    ) -> tuple[Array, Array, bool]:
+        """Ascent with a step per column; the output direction is the one the seed prefers.
+
+        Values are zero where it is stopped before there are any; also whether it went far enough.
+        """
+        U = U.copy()
+        stop = self.should_stop if V.dtype == np.float32 else never  # else a step takes no time
+        try:
+            values, S, G = self._value_and_gradient(V, U, gate, should_stop=stop)
+        except Stopped:
+            return U, np.zeros(U.shape[1]), False
         steps = np.full(U.shape[1], first_step)
-        for _ in range(n_steps):
+        for done in range(n_steps):
             tangent = self.unit.tangent(U, G)
             sizes = np.linalg.norm(tangent, axis=0)
             moving = (sizes > 1e-12 * (1 + np.abs(values))) & (steps > 1e-5)
-            if not moving.any() or self.should_stop():
+            if not moving.any():
                 break
+            if self.should_stop():
+                return U, values, done >= FEWEST_STEPS
             lengths = steps[moving] * np.linalg.norm(U[:, moving], axis=0)
             trial = U[:, moving] + lengths * tangent[:, moving] / sizes[moving]
             trial = self.unit.project(trial).astype(U.dtype, copy=False)
-            new_values, new_S, new_G = self._value_and_gradient(
-                V, trial, gate[moving], S[:, moving]
-            )
+            try:
+                new_values, new_S, new_G = self._value_and_gradient(
+                    V, trial, gate[moving], S[:, moving], stop
+                )
+            except Stopped:
+                return U, values, done >= FEWEST_STEPS
             better = new_values > values[moving]
             where = np.flatnonzero(moving)
             won = where[better]
@@ -249,29 +330,40 @@ class SearchOracle:
             values[won] = new_values[better]
             steps[where] *= np.where(better, GROW, SHRINK)
             steps = np.minimum(steps, 1.0)
-        return U, values
+        return U, values, True
 
     def _value_and_gradient(
-        self, V: Array, U: Array, gate: IntArray, S: Array
+        self,
+        V: Array,
+        U: Array,
+        gate: IntArray,
+        S: Array | None = None,
+        should_stop: Callable[[], bool] = never,
     ) -> tuple[Array, Array, Array]:
         """Values, preferred output directions (q C, k) and gradients at the columns of U (d, k).
 
         With one output the output direction is a sign that stays; with several, the gradient
-        belongs to the direction that comes out.
+        belongs to the direction that comes out. Raises ``Stopped`` when told to stop.
         """
-        unit, single = self.unit, S.shape[0] == 1
-        correlations, G = np.zeros_like(S), np.zeros_like(U)
+        unit, width = self.unit, V.shape[1] * self.unit.readouts
+        single = width == 1
+        correlations, G = np.zeros((width, U.shape[1])), np.zeros_like(U)
         for part, rows in self.rows.parts:
+            if should_stop():
+                raise Stopped
             Z = rows.forward(U, out=self._workspace(height(rows), U.shape[1], V.dtype))
             slopes = unit.activate(Z, gate, part)
             correlations += moments(unit.pool(Z, rows.n), V[part]).T
             if single:
                 G += rows.adjoint(np.multiply(slopes, unit.spread(V[part], Z.shape[0]), out=Z))
         if single:
+            S = np.sign(correlations) if S is None else S
             return S[0] * correlations[0], S, unit.restrict(S[0] * G, gate)
         values = np.linalg.norm(correlations, axis=0)
         S = correlations / np.maximum(values, 1e-300)
         for part, rows in self.rows.parts:
+            if should_stop():
+                raise Stopped
             Z = rows.forward(U, out=self._workspace(height(rows), U.shape[1], V.dtype))
             pushed = unit.spread(push(V[part], S.T), Z.shape[0])
             G += rows.adjoint(np.multiply(unit.activate(Z, gate, part), pushed, out=Z))
@@ -288,6 +380,7 @@ class SearchOracle:
         """``V' phi(U)``, (q C, k)."""
         total = np.zeros((V.shape[1] * self.unit.readouts, U.shape[1]))
         for part, rows in self.rows.parts:
+            self.should_stop()  # which may raise; otherwise values are wanted in any case
             Z = rows.forward(U)
             self.unit.activate(Z, gate, part)
             total += moments(self.unit.pool(Z, rows.n), V[part]).T
@@ -314,8 +407,12 @@ class SearchOracle:
         return distinct(Candidates(directions, values, rough.gate), count)
 
     def _too_large_to_polish(self) -> bool:
-        entries = height(self.rows) * self.rows.d
-        return entries > POLISHED_ENTRIES[self.rows.sparse] or height(self.rows) > POLISHED_ROWS
+        rows, d = height(self.rows), self.rows.d
+        return (
+            rows * d > POLISHED_ENTRIES[self.rows.sparse]
+            or rows > POLISHED_ROWS
+            or min(rows // 2, d) > POLISHED_UNKNOWNS
+        )
 
     def _polish(self, V: Array, u: Array, gate: int) -> tuple[Array, float]:
         """Local maximum near u; with several outputs the output direction takes turns with it."""

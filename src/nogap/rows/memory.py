@@ -99,6 +99,10 @@ class MemoryRows:
         ]
 
     def squared_norms(self) -> Array:
+        return self._squared_norms
+
+    @cached_property
+    def _squared_norms(self) -> Array:
         norms: Array = np.empty(self.n)
         for part, X in self._blocks():
             sparse: bool = sp.issparse(X)

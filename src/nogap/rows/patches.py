@@ -108,12 +108,16 @@ class PatchRows:
         return [(s, self._window(s)) for s in slices(self.n, size)]
 
     def squared_norms(self) -> Array:
-        norms: Array = np.empty(self.n)
-        for s, window in self.parts:
-            assert isinstance(window, PatchRows)
-            patches = window._patches().astype(np.float64, copy=False)
-            each = np.einsum("ij,ij->i", patches, patches)
-            norms[s] = each.reshape(window.n, -1).sum(axis=1)
+        return self._squared_norms
+
+    @cached_property
+    def _squared_norms(self) -> Array:
+        """Every figure counts as often as there are patches that hold it."""
+        size = self.geometry.size
+        often = np.bincount(self.geometry.table.ravel(), minlength=size + 1)[:size]
+        norms = np.full(self.n, float(self.n_positions * self.hidden_bias))
+        for s in slices(self.n, max(PATCH_ROWS // self.n_positions, 1)):
+            norms[s] += self.X[s].astype(np.float64) ** 2 @ often
         return self.scale**2 * norms
 
     def in_single_precision(self) -> PatchRows:

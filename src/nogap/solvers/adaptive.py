@@ -17,6 +17,7 @@ from nogap._typing import Array
 from nogap.certificate import Certificate, about, better, certificate_from_dual
 from nogap.oracles.base import Candidates, Oracle
 from nogap.problem import Problem
+from nogap.rows import height
 from nogap.solution import Record, Status
 from nogap.solvers.explore import Explorer
 from nogap.solvers.masters import Master
@@ -29,6 +30,8 @@ EXPLORATION_STEPS = 4
 EXPLORATION_PAYS = 0.1  # of the tolerance: decrease of those steps below which they end
 MOST_IDLE_ROUNDS = 50
 RESERVE = (0.15, 0.3)  # least and most of max_time that is kept for the last pricing
+FINISH = 0.4  # of the reserve, at most, is for what has to follow when a pricing is stopped:
+SECONDS_PER_PRODUCT = 2e-10  # the outputs of the network, and the correlations with the rows
 SAME_DIRECTION = 1e-12  # squared distance below which a candidate repeats an active neuron
 
 
@@ -74,12 +77,14 @@ class Clock:
     reserve : float
         Seconds that are kept for the last pricing, so that the certificate speaks of the network
         that is returned.
+    finish : float
+        Seconds of it that are needed when a pricing was stopped.
     """
 
     def __init__(self, max_time: float | None) -> None:
         self.start = time.perf_counter()
         self.max_time = max_time
-        self.reserve = 0.0
+        self.reserve, self.finish = 0.0, 0.0
         self.keep(0.0)
         self.interrupt = InterruptRequest()
 
@@ -93,7 +98,7 @@ class Clock:
 
     def late(self) -> bool:
         """Whether everything has to end."""
-        return self._past(0.0) or self.interrupt.pending
+        return self._past(min(self.finish, FINISH * self.reserve)) or self.interrupt.pending
 
     def _past(self, reserve: float) -> bool:
         return self.max_time is not None and self.elapsed >= self.max_time - reserve
@@ -144,9 +149,16 @@ class ColumnGeneration:
         self.oracles, self.limits, self.callbacks = list(oracles), limits, list(callbacks)
         self.clock = Clock(limits.max_time)
         for oracle in self.oracles:
-            oracle.should_stop = self.clock.late
+            oracle.should_stop = self._pricing_ends
         self.history: list[Record] = []
+        self.certificate: Certificate | None = None
         self.strongest: Certificate | None = None  # of the oracles that leave no neuron out
+
+    def _pricing_ends(self) -> bool:
+        """For the oracles; Ctrl-C gives up a pricing, which changes no network, where it can."""
+        if self.clock.interrupt.pending and self.certificate is not None:
+            raise KeyboardInterrupt
+        return self.clock.late()
 
     def run(self, start: Neurons) -> Outcome:
         """From the given neurons to the end; an interrupt keeps the best network so far."""
@@ -154,11 +166,11 @@ class ColumnGeneration:
         self.V = self.problem.dual_point(outputs(self.problem, self.unit, self.neurons))
         self.value = self.best_value = objective(self.problem, self.unit, self.neurons)
         self.level = 0
-        self.certificate: Certificate | None = None
+        self.certificate = None
         self.hasty = False
         with self.clock.interrupt:
             status = self._run_interruptibly(start)
-        final = self._final_certificate()
+            final = self._final_certificate()
         return Outcome(self.best, final, status, self.history, self.hasty)
 
     def _at_most(self, start: Neurons) -> Neurons:
@@ -221,7 +233,8 @@ class ColumnGeneration:
         assert self.explorer is not None
         if self.limits.max_neurons is not None:
             return False
-        glance = self.explorer.glance(self.V)
+        glance = self.explorer.glance(self.V, self.clock.over)
+        self.hasty = self.clock.over()
         if self.problem.beta >= WIDE_START_BELOW * glance.value:
             return False
         V = self.problem.feasible_direction(self.V)
@@ -229,6 +242,8 @@ class ColumnGeneration:
         self.certificate, self.hasty = certificate, True
         if self._announce(certificate):
             return True
+        if self.hasty:
+            return False
         for started in self.explorer.start(empty, self.V, glance.value, self.clock.over):
             if objective(self.problem, self.unit, started[0]) < self.value:
                 self._set(started)
@@ -292,6 +307,9 @@ class ColumnGeneration:
 
     def _price(self) -> tuple[Candidates, Certificate]:
         oracle, before = self.oracles[self.level], self.clock.elapsed
+        entries = height(self.problem.rows) * self.problem.rows.d
+        products = entries * (self.neurons.count + self.limits.new_neurons)
+        self.clock.finish = SECONDS_PER_PRODUCT * products
         V = self.problem.feasible_direction(self.V)
         found, correlation = oracle.price(V, self.limits.new_neurons, self.neurons.directions)
         self.clock.keep(self.clock.elapsed - before)
@@ -340,9 +358,15 @@ class ColumnGeneration:
 
     def _final_certificate(self) -> Certificate:
         """The last claim, or an earlier one that is stronger, about the best network."""
-        if self.certificate is None or self.certificate.objective != self.best_value:
+        hurry = self.clock.interrupt.pending and self.certificate is not None
+        stale = self.certificate is None or self.certificate.objective != self.best_value
+        if stale and not hurry:
             self.level = 0
-            self._price()
+            try:
+                self._price()
+            except KeyboardInterrupt:
+                if self.certificate is None:
+                    raise
         assert self.certificate is not None
         final = self.certificate
         if self.strongest is not None:

@@ -132,7 +132,7 @@ class ConeProgram:
         problem = self.problem
         x = np.concatenate([self.start.ravel(), self.b if problem.fit_intercept else []])
         if not problem.loss.smooth:
-            x, dual = self._cone_solve(None, None)
+            x, dual = self._cone_solve(None, None, should_stop)
             return self._without_ghosts(x), dual[:, None]
         value, damping = self._value(x), 0.0
         for _ in range(MAX_NEWTON_STEPS):
@@ -141,7 +141,8 @@ class ConeProgram:
             true = problem.weights * problem.loss.curvature(F, problem.Y)[:, 0]
             while True:  # damped where the loss is flatter here than where the step leads
                 curvature = true + damping * problem.weights
-                new, _ = self._cone_solve(curvature, slope + curvature * (self.A @ x))
+                target = slope + curvature * (self.A @ x)
+                new, _ = self._cone_solve(curvature, target, should_stop)
                 decrease = value - self._value(new)
                 if decrease >= 0.25 * self._promised(slope, x, new):
                     break
@@ -189,15 +190,21 @@ class ConeProgram:
     def _value(self, x: Array) -> float:
         return self.problem.loss_value(self._outputs(x)) + self.beta * float(self._norms(x).sum())
 
-    def _cone_solve(self, curvature: Array | None, target: Array | None) -> tuple[Array, Array]:
-        """Solve with the rows imposed so far; impose the violated ones and repeat."""
+    def _cone_solve(
+        self, curvature: Array | None, target: Array | None, should_stop: ShouldStop
+    ) -> tuple[Array, Array]:
+        """Solve with the rows imposed so far; impose the violated ones and repeat.
+
+        Where it is stopped some are violated: the network of the solution then leaves its cells,
+        and the exact sizes that follow are those of what it really computes.
+        """
         for _ in range(30):
             x, dual = self._interior_point(curvature, target)
             V = x[: self.m * self.d].reshape(self.m, self.d)
             Z = np.where(self.patterns, 1.0, -1.0) * (V @ self.X.T)
             scale = np.linalg.norm(self.X, axis=1) * max(float(np.abs(V).max()), 1e-300)
             violated = (-VIOLATION * scale > Z) & ~self.cone_rows & self.cones
-            if not violated.any():
+            if not violated.any() or should_stop():
                 break
             self.cone_rows |= violated
         return x, dual

@@ -15,7 +15,6 @@ import numpy as np
 
 from nogap._typing import Array
 from nogap.certificate import Correlation
-from nogap.oracles.base import Candidates
 from nogap.oracles.search import SearchOracle
 from nogap.problem import Problem
 from nogap.solvers.masters import FreeMaster
@@ -30,7 +29,8 @@ ShouldStop = Callable[[], bool]
 WIDTHS = (400, 800)  # neurons of the wide start, for small and for large data
 LARGE = 20_000  # entries of X
 MANY_ROWS = 8_000  # from which a step is so dear that fewer neurons do, and their optima are better
-MANY_SAMPLES = 1_000  # the same for patches
+MANY_SAMPLES = 1_000  # the same for patches and for wide data,
+MANY_ENTRIES = 2_000_000  # which are those with so many entries of X
 LONG_WIDTH = 300  # of the wide start then
 MOST_WEIGHTS, LEAST_WIDTH = 1_000_000, 100  # of the wide start, whose vectors are stored 20 times
 FEW_FROM = 0.05  # of beta_max, from which few neurons are left in the end
@@ -65,10 +65,16 @@ class Explorer:
         self.problem, self.unit, self.master, self.rng = problem, unit, master, rng
         self._patches = problem.rows.n_positions > 1
         self._few = False
+        n, d = problem.rows.n, problem.rows.d
+        self._wide = self._patches or n * d > MANY_ENTRIES
+        self._dear = n > (MANY_SAMPLES if self._wide else MANY_ROWS)
 
-    def glance(self, V: Array) -> Correlation:
+    def glance(self, V: Array, should_stop: ShouldStop) -> Correlation:
         """A quick estimate of the dual correlation at the empty network's V (n, C)."""
-        found = self._rough(V, None, GLANCES)
+        oracle = SearchOracle(self.problem.rows, self.rng, GLANCES, unit=self.unit)
+        oracle.should_stop = should_stop
+        V = self.problem.feasible_direction(V)
+        found = oracle.rough(V, None, SHORT_ASCENT, GLANCES, last=False)
         return Correlation(found.best, "search")
 
     def start(
@@ -82,7 +88,7 @@ class Explorer:
         """
         self._few = self.problem.beta >= FEW_FROM * largest
         wide = self._random(empty, V, min(self._width(), 4 * self.problem.rows.n))
-        if self.problem.rows.n > (MANY_SAMPLES if self._patches else MANY_ROWS):
+        if self._dear:
             return self._start_on_batches(wide, should_stop)
         return self._start_on_all(wide, should_stop)
 
@@ -105,11 +111,15 @@ class Explorer:
     ) -> Iterator[tuple[Neurons, Array]]:
         for steps in FIRST_STEPS:
             wide = self._slide(self.problem, wide, steps, should_stop)
+            if should_stop():
+                break
             yield self._as_it_is(wide)
-        if self._few:  # those that are needed can be told apart by now
+        if self._few and not should_stop():  # those that are needed can be told apart by now
             wide, V = self.master.settle(wide)
             yield wide, V
-        yield self.master.settle(self._slide(self.problem, wide, WIDE_STEPS, should_stop))
+        if not should_stop():
+            wide = self._slide(self.problem, wide, WIDE_STEPS, should_stop)
+        yield self.master.settle(wide)
 
     def _start_on_batches(
         self, wide: Neurons, should_stop: ShouldStop
@@ -119,6 +129,8 @@ class Explorer:
         sample = problem.sampled(self.rng, SAMPLES)
         wide = self._slide(sample, wide, FIRST_STEPS[0], should_stop)
         yield self._as_it_is(wide)
+        if should_stop():
+            return
         pool = problem.sampled(self.rng, POOL)
         if pool is problem and pool.rows.on_disk:  # single rows of a file are dear
             pool = problem.subset(np.arange(problem.rows.n))
@@ -127,8 +139,13 @@ class Explorer:
         if pool.rows.n < problem.rows.n:
             wide, _ = FreeMaster(pool, self.unit).settle(wide)  # few are left for the dear steps
         for steps in LAST_PATCH_STEPS if self._patches else LAST_STEPS:
-            yield self._as_it_is(wide)
-            wide = self._slide(problem, wide, steps, should_stop)
+            if should_stop():
+                break
+            at = self.master.settle(wide) if self._wide else self._as_it_is(wide)
+            yield at  # a step is as dear as there are neurons, and of wide data a third is left
+            if should_stop():
+                return
+            wide = self._slide(problem, at[0], steps, should_stop)
         yield self.master.settle(wide)
 
     def _slide(
@@ -141,18 +158,13 @@ class Explorer:
         """The neurons and their dual point, without a re-fit."""
         return neurons, self.problem.dual_point(outputs(self.problem, self.unit, neurons))
 
-    def _rough(self, V: Array, starts: Array | None, count: int) -> Candidates:
-        """So many rough candidates at V (n, C), near the directions of neurons and elsewhere."""
-        oracle = SearchOracle(self.problem.rows, self.rng, count, unit=self.unit)
-        return oracle.rough(self.problem.feasible_direction(V), starts, SHORT_ASCENT, count)
-
     def _width(self) -> int:
         """Neurons of the wide start."""
         n, d = self.problem.rows.n, self.problem.rows.d
         most = max(MOST_WEIGHTS // d, LEAST_WIDTH)
         if self._patches:
             return PATCH_WIDTH
-        if n > MANY_ROWS:
+        if self._dear:
             return min(LONG_WIDTH, most)
         if n * d >= LARGE:
             return min(WIDTHS[1], most)
@@ -162,15 +174,18 @@ class Explorer:
         """Rough candidates of one step."""
         if self._patches:  # a neuron costs as much as K of a dense layer
             return PATCH_WIDTH // 2
-        if self.problem.rows.n > MANY_ROWS:
+        if self._dear:
             return NEWCOMERS[0]
         return int(np.clip(COMPANY * active, *NEWCOMERS))
 
     def step(self, neurons: Neurons, V: Array, should_stop: ShouldStop) -> tuple[Neurons, Array]:
         """The neurons after a descent in company; the same ones if that did not help."""
         count = self._newcomers(neurons.count)
-        found = self._rough(V, neurons.directions, count)
-        if found.values.size == 0:
+        oracle = SearchOracle(self.problem.rows, self.rng, count, unit=self.unit)
+        oracle.should_stop = should_stop
+        balanced = self.problem.feasible_direction(V)
+        found = oracle.rough(balanced, neurons.directions, SHORT_ASCENT, count)
+        if found.values.size == 0 or should_stop():
             return neurons, V
         new = with_best_outputs(self.problem, self.unit, found.directions, found.gate, neurons, V)
         size = NEWCOMER_SIZE * float(np.median(neurons.sizes)) if neurons.count else 1e-2

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.linalg.blas import daxpy, saxpy
 
+from nogap._interrupt import Stopped
 from nogap._typing import Array
 
 MEMORY = 15
@@ -35,7 +36,8 @@ def minimise(
     Parameters
     ----------
     function : callable
-        Value and gradient; the gradient has the dtype of the point.
+        Value and gradient; the gradient has the dtype of the point. ``Stopped`` from one that asks
+        by itself whether to go on ends the descent at the best point so far.
     start : array (N,)
         float32 or float64; the iterations stay in that precision.
     max_iter : int
@@ -47,7 +49,10 @@ def minimise(
         The same for the decrease itself; the larger counts.
     """
     x = start
-    value, gradient = function(x)
+    try:
+        value, gradient = function(x)
+    except Stopped:
+        return x, np.inf
     memory = MEMORY if x.size < LONG else SHORT_MEMORY
     pairs: deque[tuple[Array, Array, float]] = deque(maxlen=memory)
     recent: deque[float] = deque([value], maxlen=11)
@@ -60,7 +65,10 @@ def minimise(
             pairs.clear()
             direction = _direction(gradient, pairs)
             slope = float(gradient @ direction)
-        new_x, new_value, new_gradient = _line_search(function, x, value, direction, slope)
+        try:
+            new_x, new_value, new_gradient = _line_search(function, x, value, direction, slope)
+        except Stopped:
+            break
         if not new_value < value:
             if not pairs:
                 break

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from nogap._typing import Array
+from nogap._typing import Array, IntArray
 from nogap.networks.pruning import merge_groups
 from nogap.problem import Problem
 from nogap.rows import height
@@ -30,7 +30,6 @@ MOST_RIVALS = 300
 STEADY_WIDTH = 1.0  # of the smoothed hinge loss whose dual point sign units are priced at first
 NEWTON_UNKNOWNS = 1_000  # most unknowns of a dense Newton system worth solving
 NEWTON_ENTRIES = 20_000_000  # most entries of its matrix before it is squared
-MERGED_ENTRIES = 400_000_000  # most pre-activations whose masks are compared
 
 
 class Master(Protocol):
@@ -83,7 +82,7 @@ class SizesMaster:
         fitted, V = refit_sizes(self.problem, neurons, Features(self.problem, self.unit, neurons))
         if not self.problem.loss.smooth:
             self._remember(fitted, V)
-        return fitted.keep(fitted.sizes > 0), V
+        return fitted.used(), V
 
     def _remember(self, fitted: Neurons, V: Array) -> None:
         """Keep unused neurons: without their constraints the dual jumps between its vertices."""
@@ -98,17 +97,7 @@ class SizesMaster:
         waiting = self.unit.homogeneous and not neurons.sizes.all()  # for their first sizes
         if neurons.count < 2 or waiting:
             return neurons
-        if height(self.problem.rows) * neurons.count > MERGED_ENTRIES:  # masks so long differ
-            return neurons
-        masks = []
-        for part, piece in self.problem.parts:
-            Z = piece.rows.forward(neurons.directions.T)
-            alike = self.unit.alike(Z, neurons.gate, part)
-            if alike is None:
-                return neurons
-            masks.append(np.packbits(alike.T, axis=1))  # parts are whole bytes long
-        gates = np.ascontiguousarray(neurons.gate[:, None]).view(np.uint8)
-        groups = merge_groups(np.concatenate([gates, *masks], axis=1), neurons.outputs)
+        groups = self._equals(neurons)
         if len(groups) == neurons.count:
             return neurons
         first = np.array([group[0] for group in groups])
@@ -121,6 +110,30 @@ class SizesMaster:
         )
         lowered = objective(self.problem, self.unit, merged)
         return merged if lowered <= objective(self.problem, self.unit, neurons) else neurons
+
+    def _equals(self, neurons: Neurons) -> list[IntArray]:
+        """Indices of neurons of the same mask and output direction, all of them in groups.
+
+        Neurons that differ on the first rows need not be compared on the others.
+        """
+        groups = [np.array([j]) for j in range(neurons.count)]
+        owner = rivals = np.arange(neurons.count)
+        packed = np.ascontiguousarray(neurons.gate[:, None]).view(np.uint8)
+        for part, piece in self.problem.parts:
+            Z = piece.rows.forward(neurons.directions[rivals].T)
+            alike = self.unit.alike(Z, neurons.gate[rivals], part)
+            if alike is None:
+                return groups
+            packed = np.concatenate([packed, np.packbits(alike.T, axis=1)], axis=1)
+            equal = [g for g in merge_groups(packed, neurons.outputs[rivals]) if g.size > 1]
+            if not equal:
+                return groups
+            kept = np.concatenate(equal)
+            owner = np.arange(neurons.count)
+            for group in equal:
+                owner[rivals[group]] = rivals[group[0]]
+            rivals, packed = rivals[kept], packed[kept]
+        return [np.flatnonzero(owner == k) for k in np.unique(owner)]
 
 
 class FreeMaster(SizesMaster):
@@ -161,14 +174,15 @@ class FreeMaster(SizesMaster):
             single=self.single,
             enough=self.enough,
         )
-        return self._best(old, V, slid)
+        return (old, V) if slid is old else self._best(old, V, slid)
 
     def refine(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
         neurons, V = self._sizes(neurons)
         for _ in range(3):
             before = objective(self.problem, self.unit, neurons)
             slid = slide(self.problem, self.unit, neurons, REFINE_STEPS, should_stop)
-            neurons, V = self._best(neurons, V, slid)
+            if slid is not neurons:
+                neurons, V = self._best(neurons, V, slid)
             if isinstance(self.unit, ReLU) and self._newton_pays(neurons, 0):
                 moved = kink_newton(self.problem, neurons, should_stop=should_stop)
                 neurons, V = self._best(neurons, V, moved)

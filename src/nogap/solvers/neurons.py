@@ -103,6 +103,28 @@ class Neurons:
             self.gate[index],
         )
 
+    def used(self) -> Neurons:
+        """Those that have a size, which is all that the outputs are made of."""
+        used = self.keep(self.sizes > 0)
+        if "known" in self.__dict__:
+            used.__dict__["known"] = self.known
+        return used
+
+    def knowing(self, problem: Problem, F: Array) -> Neurons:
+        """These neurons, which remember that their outputs on the rows of a problem are F (n, C).
+
+        Objective, dual point and re-fit ask for them in turn, and on large data each time that
+        they are computed takes as long as a step of a descent.
+        """
+        F.flags.writeable = False
+        self.__dict__["known"] = (problem, F)
+        return self
+
+    @cached_property
+    def known(self) -> tuple[Problem | None, Array]:
+        """A problem and the outputs on its rows, see :meth:`knowing`."""
+        return None, np.empty(0)
+
     def joined(self, other: Neurons) -> Neurons:
         """These and then the others; the intercept of these stays."""
         return Neurons(
@@ -134,10 +156,12 @@ def objective(problem: Problem, unit: Unit, neurons: Neurons) -> float:
 
 def outputs(problem: Problem, unit: Unit, neurons: Neurons) -> Array:
     """Outputs F (n, C) of the network on the training rows."""
-    F = np.empty_like(problem.Y)
-    for part, piece in problem.parts:
-        F[part] = neurons.outputs_at(neurons.features(piece, unit, part))
-    return F
+    if neurons.known[0] is not problem:
+        F = np.empty_like(problem.Y)
+        for part, piece in problem.parts:
+            F[part] = neurons.outputs_at(neurons.features(piece, unit, part))
+        neurons.knowing(problem, F)
+    return neurons.known[1]
 
 
 def correlations(problem: Problem, unit: Unit, neurons: Neurons, V: Array) -> Array:

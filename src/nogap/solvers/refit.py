@@ -91,7 +91,7 @@ def _violation(slope: Array, t: Array, free: BoolArray) -> float:
 
 def _finished(problem: Problem, neurons: Neurons, t: Array, F: Array) -> tuple[Neurons, Array]:
     b = t[neurons.count :] if problem.fit_intercept else neurons.intercept
-    return neurons.with_sizes(t[: neurons.count], b), problem.dual_point(F)
+    return neurons.with_sizes(t[: neurons.count], b).knowing(problem, F), problem.dual_point(F)
 
 
 class _RankOne:

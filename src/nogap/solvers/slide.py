@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from nogap._interrupt import Stopped
 from nogap._typing import Array
 from nogap.losses import Hinge
 from nogap.problem import Problem
@@ -39,7 +40,7 @@ def slide(
     """Neurons after at most ``max_iter`` L-BFGS steps, in float32 if ``single``.
 
     Fewer when ten steps together lower the objective by no more than ``enough``: a share of it,
-    or that much.
+    or that much. The neurons themselves, the same object, where no step was taken.
     """
     if isinstance(unit, Tanh):
         return retune(problem, unit, neurons, max_iter, should_stop)
@@ -47,16 +48,16 @@ def slide(
         return neurons
     problem = smoothed(problem)
     problem = problem.in_single_precision() if single else problem
-    objective, start = WeightDecay(problem, unit, neurons), weights_of(neurons, problem)
+    objective = WeightDecay(problem, unit, neurons, should_stop)
+    start = weights_of(neurons, problem)
     share = max(enough[0], 1e-6 if single else 1e-12)
-    if bends_unevenly(problem):
-        at = Coordinates(problem, unit, neurons)
-        seen = at.seen_by(objective)
-        found, _ = minimise(seen, at.of(start), max_iter, should_stop, share, enough[1])
-        found = at.weights(found)
-    else:
+    if not bends_unevenly(problem):
         found, _ = minimise(objective, start, max_iter, should_stop, share, enough[1])
-    return neurons_of(found, problem, unit, neurons)
+        return neurons if found is start else neurons_of(found, problem, unit, neurons)
+    at = Coordinates(problem, unit, neurons)
+    start = at.of(start)
+    found, _ = minimise(at.seen_by(objective), start, max_iter, should_stop, share, enough[1])
+    return neurons if found is start else neurons_of(at.weights(found), problem, unit, neurons)
 
 
 def smoothed(problem: Problem) -> Problem:
@@ -84,10 +85,21 @@ def neurons_of(x: Array, problem: Problem, unit: Unit, like: Neurons) -> Neurons
 
 
 class WeightDecay:
-    """Value and gradient at the vector (U (d, m), A (m, q C), b (C,))."""
+    """Value and gradient at the vector (U (d, m), A (m, q C), b (C,)).
 
-    def __init__(self, problem: Problem, unit: Unit, neurons: Neurons) -> None:
+    Raises ``Stopped`` when told to stop between two parts of the rows: on wide data and on patches
+    one evaluation takes seconds.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        unit: Unit,
+        neurons: Neurons,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.problem, self.unit, self.gate = problem, unit, neurons.gate
+        self.should_stop = should_stop
         self.m = neurons.count
         self.beta = problem.Y.dtype.type(problem.beta)
         # one array for all parts and all calls: fresh memory costs more than the products
@@ -106,6 +118,8 @@ class WeightDecay:
         weights = x[:-C].astype(np.float64)
         value = 0.5 * problem.beta * float(weights @ weights)
         for part, piece in problem.parts:
+            if self.should_stop():
+                raise Stopped
             Z = piece.rows.forward(U, out=self.workspace[: height(piece.rows)])
             slopes = unit.activate(Z, self.gate, part)
             Phi = unit.pool(Z, piece.rows.n)

@@ -58,7 +58,7 @@ class Convolution(MaskUnit):
     >>> import numpy as np, nogap
     >>> g = np.random.default_rng(0)
     >>> images, y = g.standard_normal((12, 6, 6)), g.standard_normal(12)
-    >>> unit = Convolution(3, pooling="average")
+    >>> unit = nogap.units.Convolution(3, pooling="average")
     >>> solution = nogap.train(images, y, beta=0.1, unit=unit, random_state=0)
     >>> solution.network.predict(images).shape
     (12,)
