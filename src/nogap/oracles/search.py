@@ -34,6 +34,7 @@ POLISHED_ROWS = 40_000  # beyond, the kink of a single row is too slight to stop
 # Of sparse and of dense data: beyond, a polish, which works on a dense copy and with systems of d
 # unknowns, takes minutes that nobody can stop.
 POLISHED_ENTRIES = {True: 4_000_000, False: 16_000_000}
+SETTLED = 1e-6  # share by which another turn of the output direction must raise a correlation
 DISTURBANCE = (0.2, 1.0)  # size of the noise added to an active direction of norm 1
 GROW, SHRINK = 1.6, 0.4  # step per candidate, after a success and after a failure
 
@@ -336,6 +337,8 @@ class SearchOracle:
             weights = self.unit.spread(push(V, s / size), X.shape[0])
             u, _ = polish(X, weights[:, 0], u)
             s = correlation(u)
+            if float(np.linalg.norm(s)) <= size * (1 + SETTLED):
+                break
         return u, float(np.linalg.norm(s))
 
 
