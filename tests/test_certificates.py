@@ -201,6 +201,19 @@ def test_a_gated_correlation_is_a_singular_value():
     assert expected * (1 - 1e-14) <= claim.value <= expected * (1 + 1e-12)
 
 
+def test_a_wide_search_gives_up_what_lies_far_behind_and_loses_nothing_by_it():
+    rng = np.random.default_rng(0)
+    X, V = rng.standard_normal((60, 6)), rng.standard_normal((60, 1))
+    wide = SearchOracle(MemoryRows(X), np.random.default_rng(0), 300)
+    U, gate = wide._seeds(V, None)
+    everything = wide._ascend(V, U.copy(), gate, 40)
+    narrowed = wide._narrowed(V, U.copy(), gate, 40, 0.5, 10)
+    assert narrowed[0].shape[1] < everything[0].shape[1] / 2
+    assert narrowed[1].max() == pytest.approx(everything[1].max(), rel=1e-2)
+    proved = BranchAndBound(MemoryRows(X), 1e-6).price(V, 1)[1]
+    assert wide.price(V, 5)[1].value == pytest.approx(proved.value, rel=1e-5)
+
+
 @pytest.mark.parametrize("scale", [1.0, 1e-20])
 def test_a_search_in_single_precision_states_values_of_double_precision(scale):
     """1e-20 has no squares in float32: that search is in float64 throughout."""

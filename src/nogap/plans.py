@@ -125,7 +125,7 @@ def adaptive_plan(
     oracles = _searches(problem, unit, rng, precise=limits.prove)
     if exact and limits.prove:
         limits = replace(limits, tol=min(limits.tol, PROVED_TOLERANCE), gap_tol=0.0)
-        last_word = exact_oracle_of(problem.rows, unit, problem.n_outputs, 1e-3 * limits.tol)
+        last_word = exact_oracle_of(problem.rows, unit, problem.n_outputs, 5e-3 * limits.tol)
         if height(problem.rows) * problem.rows.d <= TINY:
             return Plan(unit, [last_word], FreeMaster(problem, unit, SHORT_SLIDE), limits)
         oracles = _before(last_word, oracles[:1])

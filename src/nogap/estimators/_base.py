@@ -29,9 +29,9 @@ from nogap.training import train
 logger = logging.getLogger("nogap")
 
 DEFAULT_SEED = 0
-# A gap is enough, too, that is so many times tol of the loss of the best constant, as in
-# scikit-learn's Lasso: targets without noise have objectives far below anything that matters.
-OF_CONSTANT = 0.1
+# A gap is enough, too, that is so many times tol of the loss of the best constant: targets without
+# noise have objectives far below anything that matters (scikit-learn's Lasso ends at 1e-4 of it).
+OF_CONSTANT = 0.01
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ class ReLUClassifier(NetworkClassifier, ReLUEstimator):
         Whether each output has a constant b, not penalised.
     tol : float, default=1e-3
         Relative gap between the objective and its lower bound at which training stops. A gap of
-        ``0.1 * tol`` of the loss of the best constant is enough, too.
+        ``0.01 * tol`` of the loss of the best constant is enough, too.
     max_time : float, default=None
         Seconds after which training stops with the best network so far; None sets no limit.
     max_neurons : int, default=None

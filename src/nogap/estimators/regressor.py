@@ -47,7 +47,7 @@ class ReLURegressor(RegressorMixin, ReLUEstimator):
         Whether the output has a constant b, not penalised.
     tol : float, default=1e-3
         Relative gap between the objective and its lower bound at which training stops. A gap of
-        ``0.1 * tol`` of the loss of the best constant is enough, too.
+        ``0.01 * tol`` of the loss of the best constant is enough, too.
     max_time : float, default=None
         Seconds after which training stops with the best network so far; None sets no limit.
     max_neurons : int, default=None

@@ -39,6 +39,7 @@ POLISHED_ROWS = 40_000  # beyond, the kink of a single row is too slight to stop
 # its Newton steps beyond that many unknowns (d, or the half of the rows that push back).
 POLISHED_ENTRIES = {True: 4_000_000, False: 16_000_000}
 POLISHED_UNKNOWNS = 1_200
+SETTLED = 1e-6  # share by which another turn of the output direction must raise a correlation
 DISTURBANCE = (0.2, 1.0)  # size of the noise added to an active direction of norm 1
 GROW, SHRINK = 1.6, 0.4  # step per candidate, after a success and after a failure
 
@@ -430,6 +431,8 @@ class SearchOracle:
             weights = self.unit.spread(push(V, s / size), len(polisher.rows))
             u, _ = polisher.polish(weights[:, 0], u)
             s = correlation(u)
+            if float(np.linalg.norm(s)) <= size * (1 + SETTLED):
+                break
         return u, float(np.linalg.norm(s))
 
     def _polisher(self, gate: int) -> Polisher:

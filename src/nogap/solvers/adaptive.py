@@ -165,7 +165,8 @@ class ColumnGeneration:
         self.best = self.neurons = self._at_most(start)
         self.V = self.problem.dual_point(outputs(self.problem, self.unit, self.neurons))
         self.value = self.best_value = objective(self.problem, self.unit, self.neurons)
-        self.level = 0
+        # networks of a path are often optimal once re-fitted: they go to the widest search at once
+        self.level = 0 if start.count == 0 or self.oracles[-1].complete else len(self.oracles) - 1
         self.certificate = None
         self.hasty = False
         with self.clock.interrupt:
