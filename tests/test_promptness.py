@@ -12,7 +12,7 @@ import pytest
 from nogap import train
 from nogap._interrupt import Stopped
 from nogap.oracles import search
-from nogap.oracles.polish import polish
+from nogap.oracles.polish import Polisher
 from nogap.rows import MemoryRows, PatchRows
 from nogap.solution import Status
 from nogap.solvers import adaptive, explore
@@ -48,7 +48,7 @@ def meter(monkeypatch):
     few = {"LONG_WIDTH": WIDTH, "PATCH_WIDTH": WIDTH, "NEWCOMERS": (WIDTH, WIDTH), "SAMPLES": 50}
     for name, value in {**few, "MANY_SAMPLES": 300, "MANY_ENTRIES": 10}.items():
         monkeypatch.setattr(explore, name, value)
-    small = {"SINGLE_PRECISION_ENTRIES": 10, "POLISHED_ROWS": 10, "SEED_WORK": 500_000}
+    small = {"SINGLE_PRECISION_PRODUCTS": 10, "POLISHED_ROWS": 10, "SEED_WORK": 500_000}
     for name, value in small.items():
         monkeypatch.setattr(search, name, value)
     return Meter(monkeypatch)
@@ -113,6 +113,6 @@ def test_a_polish_that_is_stopped_is_no_worse():
         asked.append(None)
         return len(asked) >= 3
 
-    _, value = polish(X, v, u, third_time)
+    _, value = Polisher(X, third_time).polish(v, u)
     assert 3 <= len(asked) <= 5
     assert value >= v @ np.maximum(X @ u, 0.0)

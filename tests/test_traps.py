@@ -48,13 +48,13 @@ def test_kinks_hide_most_of_the_correlation_on_the_digits():
 
 def test_duplicate_neurons_are_merged():
     X, y = teacher(60, 4)
-    one = train(X, y, beta=3.0, random_state=0).network
+    one = train(X, y, beta=3.0, tol=1e-6, random_state=0).network
     twice = Network(
         np.vstack([one.hidden_weights / np.sqrt(2)] * 2),
         np.vstack([one.output_weights / np.sqrt(2)] * 2),
     )
     assert twice.objective(X, y, beta=3.0) == pytest.approx(one.objective(X, y, beta=3.0))
-    solution = train(X, y, beta=3.0, warm_start=twice, random_state=0)
+    solution = train(X, y, beta=3.0, tol=1e-6, warm_start=twice, random_state=0)
     assert solution.network.n_neurons <= one.n_neurons
     U = solution.network.hidden_weights * np.sign(solution.network.output_weights)
     U = U / np.linalg.norm(U, axis=1, keepdims=True)

@@ -10,13 +10,10 @@ near their kink.  (Li, Sun and Toh, SIAM J. Optim. 28, 2018, do so for the lasso
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from scipy.linalg.lapack import dposv
 
 from nogap._typing import Array
-from nogap.oracles.base import never
 
 MOST_STAGES = 30
 NEWTON_STEPS = 20
@@ -60,9 +57,6 @@ def nearest(
 class _Descent:
     """The method's state.
 
-    A stage ends early when ``should_stop`` says so: with thousands of columns each of its Newton
-    steps takes seconds.
-
     Attributes
     ----------
     lam : array (k,)
@@ -74,15 +68,7 @@ class _Descent:
         Residuals of this size are nothing but rounding.
     """
 
-    def __init__(
-        self,
-        B: Array,
-        w: Array,
-        lam: Array,
-        c: Array,
-        should_stop: Callable[[], bool] = never,
-    ) -> None:
-        self.should_stop = should_stop
+    def __init__(self, B: Array, w: Array, lam: Array, c: Array) -> None:
         # rows of norm 1: one smoothing for all of them is then a fair one
         norms = np.linalg.norm(B, axis=1)
         norms = np.where(norms > 0, norms, 1.0)
@@ -123,7 +109,7 @@ class _Descent:
             gradient = u - self.c + (new * self.w) @ self.B
             change = new - self.lam
             left, moved = float(gradient @ gradient), float(self.w @ (change * change)) / sharpness
-            if left <= INEXACT * moved or left <= self.rounding**2 or self.should_stop():
+            if left <= INEXACT * moved or left <= self.rounding**2:
                 break
             near = (new > 0) & (new < 1)
             step = -_inverse_times(self.B[near], sharpness * self.w[near], gradient)
