@@ -235,7 +235,6 @@ class ColumnGeneration:
         if self.limits.max_neurons is not None:
             return False
         glance = self.explorer.glance(self.V, self.clock.over)
-        self.hasty = self.clock.over()
         if self.problem.beta >= WIDE_START_BELOW * glance.value:
             return False
         V = self.problem.feasible_direction(self.V)
@@ -243,7 +242,7 @@ class ColumnGeneration:
         self.certificate, self.hasty = certificate, True
         if self._announce(certificate):
             return True
-        if self.hasty:
+        if self.clock.over():
             return False
         for started in self.explorer.start(empty, self.V, glance.value, self.clock.over):
             if objective(self.problem, self.unit, started[0]) < self.value:
