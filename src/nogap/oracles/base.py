@@ -37,6 +37,14 @@ class Candidates:
     def take(self, index: AnyArray | slice) -> Candidates:
         return Candidates(self.directions[index], self.values[index], self.gate[index])
 
+    def joined(self, other: Candidates) -> Candidates:
+        """These and then the others."""
+        return Candidates(
+            np.concatenate([self.directions, other.directions]),
+            np.concatenate([self.values, other.values]),
+            np.concatenate([self.gate, other.gate]),
+        )
+
     @classmethod
     def ungated(cls, directions: Array, values: Array) -> Candidates:
         return cls(directions, values, np.zeros(values.size, dtype=np.intp))

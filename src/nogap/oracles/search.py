@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -24,11 +25,11 @@ ROUGH_MARGIN = 1.0 + 1e-4  # a candidate counts as better than beta from here on
 ALWAYS_POLISHED = 4
 FEWEST_POLISHED = 10  # that make an estimate, where they do not exceed the threshold
 SAMPLE_ROWS = 20_000
-FEWEST_SAMPLES = 300  # with many patches a sample
+FEWEST_SAMPLES = 1_000  # with many patches each: on fewer, maxima of the sample are its own
 # With many starts most of the steps go to the better half, and then to the better quarter.
 HALVED_AFTER = (12, 8)
 LAST_STEPS = 30  # of the ascent on all rows, after one on a sample
-LAST_PATCH_STEPS = (2, 6)  # and of one on all patches, which are dear: of all, then of the best
+LAST_PATCH_STEPS = (15, 2)  # and of one on all patches, which are dear: of the best, of neurons
 BLOCK_ENTRIES, FEWEST_IN_BLOCK = 1_000_000, 32  # figures of a block of starts; starts in one
 MOST_CANDIDATES = 4  # starts that are left for each direction that is asked for
 STEP, LATER_STEP, LAST_PATCH_STEP = 0.5, 0.1, 0.1  # lengths to begin with, on the sphere
@@ -114,12 +115,11 @@ class SearchOracle:
         else:
             sample = self._on(fast.rows.subset(index))
             found = sample.rough(W[index], starts, steps, count)
-            self.cut_short = sample.cut_short
-            if not last:
-                return self._valued(V, found, count)
-            if self.rows.n_positions > 1:
-                return self._valued(V, fast._last_on_patches(W, found, starts, count), count)
-            found = fast._risen(W, found.directions.T, found.gate, LAST_STEPS, STEP, count)
+            if last and self.rows.n_positions > 1:
+                found = fast._last_on_patches(W, found, starts, count)
+            elif last:
+                found = fast._risen(W, found.directions.T, found.gate, LAST_STEPS, STEP, count)
+            self.cut_short = sample.cut_short or fast.cut_short
             return self._valued(V, found, count)
         found = fast._risen(W, U.astype(W.dtype, copy=False), gate, steps, STEP, count)
         self.cut_short = fast.cut_short
@@ -132,22 +132,19 @@ class SearchOracle:
 
         Those rise where a descent was stopped.
         """
-        U, gate = found.directions.T, found.gate
-        if starts is not None and starts.size:
-            U = np.concatenate([U, starts.T.astype(U.dtype)], axis=1)
-            gate = np.concatenate([gate, self.unit.gates_of(starts)])
-        first, then = LAST_PATCH_STEPS
-        found = self._risen(V, U, gate, first, LAST_PATCH_STEP, count)
-        if self.should_stop():
-            return found
+        steps, for_neurons = LAST_PATCH_STEPS
+        found = self._valued(V, found, count)
         best = found.take(slice(FEWEST_POLISHED))
-        best = self._risen(V, best.directions.T, best.gate, then, LAST_PATCH_STEP, count)
-        others = found.take(slice(FEWEST_POLISHED, None))
-        return Candidates(
-            np.concatenate([best.directions, others.directions]),
-            np.concatenate([best.values, others.values]),
-            np.concatenate([best.gate, others.gate]),
-        )
+        found = found.take(slice(FEWEST_POLISHED, None))
+        best = self._risen(V, best.directions.T, best.gate, steps, LAST_PATCH_STEP, count)
+        if starts is None or not starts.size or self.should_stop():
+            return best.joined(found)
+        cut_short = self.cut_short
+        gate = self.unit.gates_of(starts)
+        U = starts.T.astype(V.dtype)
+        risen = self._risen(V, U, gate, for_neurons, LAST_PATCH_STEP, count)
+        self.cut_short = cut_short
+        return best.joined(found).joined(risen)
 
     def _valued(self, V: Array, found: Candidates, count: int) -> Candidates:
         """Candidates with their values on these rows."""
@@ -173,11 +170,7 @@ class SearchOracle:
             self.cut_short = self.cut_short or (len(risen) == 1 and not done)
             if stopped or enough >= count:
                 break
-        together = Candidates(
-            np.concatenate([found.directions for found in risen]),
-            np.concatenate([found.values for found in risen]),
-            np.concatenate([found.gate for found in risen]),
-        )
+        together = functools.reduce(Candidates.joined, risen)
         return distinct(together, count, tolerance=1e-2)
 
     def _fast(self, V: Array) -> tuple[SearchOracle, Array]:
