@@ -113,9 +113,12 @@ class SearchOracle:
         if index is None or not np.any(V[index]):  # a sample may miss all that is not zero
             U, gate = fast._seeds(W, starts)
         else:
-            sample = self._on(fast.rows.subset(index))
-            found = sample.rough(W[index], starts, steps, count)
-            if last and self.rows.n_positions > 1:
+            sample, patches = self._on(fast.rows.subset(index)), self.rows.n_positions > 1
+            if patches:  # what is best on the sample need not be best on all
+                found = sample.rough(W[index], starts, steps // 2, 2 * self.n_seeds)
+            else:
+                found = sample.rough(W[index], starts, steps, count)
+            if last and patches:
                 found = fast._last_on_patches(W, found, starts, count)
             elif last:
                 found = fast._risen(W, found.directions.T, found.gate, LAST_STEPS, STEP, count)
@@ -133,7 +136,7 @@ class SearchOracle:
         Those rise where a descent was stopped.
         """
         steps, for_neurons = LAST_PATCH_STEPS
-        found = self._valued(V, found, count)
+        found = self._valued(V, found, max(count, FEWEST_POLISHED))
         best = found.take(slice(FEWEST_POLISHED))
         found = found.take(slice(FEWEST_POLISHED, None))
         best = self._risen(V, best.directions.T, best.gate, steps, LAST_PATCH_STEP, count)
