@@ -440,6 +440,27 @@ def test_branch_and_bound_proves_what_enumeration_proves(options):
     assert bound.relative_gap <= 2e-3
 
 
+def test_a_search_on_a_sample_of_images_ranks_what_it_found_by_all(monkeypatch):
+    """Where a filter has nearly as many weights as the sample images, its maxima are its own."""
+    shares = []
+    for seed in range(3):
+        g = np.random.default_rng(seed)
+        X, y = g.standard_normal((600, 8, 8)), g.standard_normal(600)
+        unit = Convolution(6, pooling="max").for_data(X, False)
+        problem = formulate(X, y, beta=20.0, unit=unit)
+        V = problem.dual_point(np.zeros((600, 1)))
+        starts = g.standard_normal((10, 36))
+        starts /= np.linalg.norm(starts, axis=1)[:, None]
+        values = []
+        for most in (600, 40):
+            for name in ("SAMPLE_ROWS", "FEWEST_SAMPLES"):
+                monkeypatch.setattr(f"nogap.oracles.search.{name}", most)
+            oracle = SearchOracle(problem.rows, np.random.default_rng(1), 30, unit=unit)
+            values.append(oracle.price(V, 10, starts)[1].value)
+        shares.append(values[1] / values[0])
+    assert np.mean(shares) >= 0.87
+
+
 def test_a_search_on_very_many_patches_sees_that_a_descent_was_stopped(monkeypatch):
     """Maximisers on a sample say little of all samples; the neurons themselves still rise."""
     for name in ("SAMPLE_ROWS", "FEWEST_SAMPLES"):
