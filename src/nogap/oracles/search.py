@@ -36,10 +36,10 @@ STEP, LATER_STEP, LAST_PATCH_STEP = 0.5, 0.1, 0.1  # lengths to begin with, on t
 SINGLE_PRECISION_PRODUCTS = 2_000_000  # entries of the data times starts; float32 is faster then
 SEED_WORK = 6_000_000_000  # multiplications of one step: so many starts ascend at a time
 POLISHED_ROWS = 40_000  # beyond, the kink of a single row is too slight to stop an ascent
-# Of sparse and of dense data: beyond, a polish, which works on a dense copy, takes minutes; so do
-# its Newton steps beyond that many unknowns (d, or the half of the rows that push back).
+# Of sparse and of dense data: beyond, a polish, which works on a dense copy, takes minutes; so it
+# does where it may hold more kinks than that (d, or the half of the rows that push back).
 POLISHED_ENTRIES = {True: 4_000_000, False: 16_000_000}
-POLISHED_UNKNOWNS = 1_200
+POLISHED_KINKS = 1_200
 SETTLED = 1e-6  # share by which another turn of the output direction must raise a correlation
 DISTURBANCE = (0.2, 1.0)  # size of the noise added to an active direction of norm 1
 GROW, SHRINK = 1.6, 0.4  # step per candidate, after a success and after a failure
@@ -397,7 +397,7 @@ class SearchOracle:
             if k >= ALWAYS_POLISHED and enough:
                 break
             if k >= ALWAYS_POLISHED and self.should_stop():
-                self.cut_short = k < FEWEST_POLISHED
+                self.cut_short = self.cut_short or k < FEWEST_POLISHED
                 break
             directions[k], values[k] = self._polish(V, rough.directions[k], rough.gate[k])
             enough = enough or int(np.sum(values > self.threshold * ROUGH_MARGIN)) >= count
@@ -408,7 +408,7 @@ class SearchOracle:
         return (
             rows * d > POLISHED_ENTRIES[self.rows.sparse]
             or rows > POLISHED_ROWS
-            or min(rows // 2, d) > POLISHED_UNKNOWNS
+            or min(rows // 2, d) > POLISHED_KINKS
         )
 
     def _polish(self, V: Array, u: Array, gate: int) -> tuple[Array, float]:
