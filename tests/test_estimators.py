@@ -296,7 +296,7 @@ def test_large_sparse_input_is_never_made_dense(monkeypatch):
     monkeypatch.setattr(sp.csr_array, "toarray", refuse)
     monkeypatch.setattr("nogap.oracles.search.FEWEST_SAMPLES", 30)  # as with very many rows
     monkeypatch.setattr("nogap.oracles.search.SAMPLE_ROWS", 30)
-    monkeypatch.setattr("nogap.oracles.search.POLISHED_ENTRIES", {True: 100})  # and columns
+    monkeypatch.setattr("nogap.oracles.peaks.POLISHED_ENTRIES", {True: 100})  # and columns
     monkeypatch.setattr("nogap.solvers.masters.NEWTON_ENTRIES", 100)
     model = ReLURegressor(0.01, tol=0.01).fit(sp.csc_array(X), y)
     assert model.n_neurons_ > 0

@@ -202,7 +202,8 @@ def test_pruning_an_optimal_network_keeps_the_objective():
     )
     pruned = wide.prune(X)
     assert pruned.n_neurons <= network.n_neurons
-    assert pruned.objective(X, y, beta=0.05) == pytest.approx(best.objective, rel=1e-10)
+    value = pruned.objective(X, y, beta=0.05)  # lower where training ended within its tolerance
+    assert best.certificate.lower_bound * (1 - 1e-10) <= value <= best.objective * (1 + 1e-10)
 
 
 def test_neurons_of_very_different_sizes():

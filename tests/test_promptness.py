@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nogap import train
+from nogap import plans, train
 from nogap._interrupt import Stopped
-from nogap.oracles import search
+from nogap.oracles import peaks, search
 from nogap.oracles.polish import Polisher
 from nogap.rows import MemoryRows, PatchRows
 from nogap.solution import Status
@@ -48,9 +48,10 @@ def meter(monkeypatch):
     few = {"LONG_WIDTH": WIDTH, "PATCH_WIDTH": WIDTH, "NEWCOMERS": (WIDTH, WIDTH), "SAMPLES": 50}
     for name, value in {**few, "MANY_SAMPLES": 300, "MANY_ENTRIES": 10}.items():
         monkeypatch.setattr(explore, name, value)
-    small = {"SINGLE_PRECISION_PRODUCTS": 10, "POLISHED_ROWS": 10, "SEED_WORK": 500_000}
-    for name, value in small.items():
+    for name, value in {"SINGLE_PRECISION_PRODUCTS": 10, "SEED_WORK": 500_000}.items():
         monkeypatch.setattr(search, name, value)
+    monkeypatch.setattr(peaks, "POLISHED_ROWS", 10)
+    monkeypatch.setattr(plans, "MANY_COLUMNS", 5)
     return Meter(monkeypatch)
 
 

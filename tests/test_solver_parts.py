@@ -404,9 +404,11 @@ def test_sliding_does_not_raise_the_objective(loss, fit_intercept, single):
             assert_allclose(np.linalg.norm(unit, axis=1), 1.0, atol=1e-12)
 
 
-def test_sliding_ends_near_a_stationary_point_of_the_true_objective():
+@pytest.mark.parametrize("soft", [0, 30])
+def test_sliding_ends_near_a_stationary_point_of_the_true_objective(soft):
+    """Also where its first steps go over rounded kinks, which only choose another valley."""
     problem, rng = a_problem("logistic", 0)
-    moved = slide(problem, RELU, some_neurons(problem, rng, 4), 2000)
+    moved = slide(problem, RELU, some_neurons(problem, rng, 4), 2000, soft=soft)
     best = refit_sizes(problem, moved, Features(problem, RELU, moved))[0]
     value = objective(problem, RELU, moved)
     assert value - objective(problem, RELU, best) <= 1e-5 * value

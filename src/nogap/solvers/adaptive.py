@@ -20,7 +20,7 @@ from nogap.problem import Problem
 from nogap.rows import height
 from nogap.solution import Record, Status
 from nogap.solvers.explore import Explorer
-from nogap.solvers.masters import Master
+from nogap.solvers.masters import ROUNDING, Master
 from nogap.solvers.neurons import Neurons, objective, outputs, with_best_outputs
 from nogap.units import Unit
 
@@ -290,7 +290,8 @@ class ColumnGeneration:
         """Go on from there; the best so far stays the best when a solver's last digits are off."""
         self.neurons, self.V = fitted
         self.value = objective(self.problem, self.unit, self.neurons)
-        if self.value <= self.best_value:
+        simpler = self.neurons.count < self.best.count
+        if self.value <= self.best_value * (1 + (ROUNDING if simpler else 0.0)):
             self.best, self.best_value = self.neurons, self.value
 
     def _refine(self) -> bool:

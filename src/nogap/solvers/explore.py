@@ -47,6 +47,7 @@ COMPANY = 2.0  # rough candidates a neuron in one step, and
 NEWCOMERS = (100, 600)  # fewest and most of them
 NEWCOMER_SIZE = 0.05  # of the median size
 COMPANY_STEPS = (60, 100)  # of a descent in company: where few neurons are needed, and where many
+SOFT_STEPS = 30  # of those, the first
 
 
 class Explorer:
@@ -181,7 +182,7 @@ class Explorer:
     def step(self, neurons: Neurons, V: Array, should_stop: ShouldStop) -> tuple[Neurons, Array]:
         """The neurons after a descent in company; the same ones if that did not help."""
         count = self._newcomers(neurons.count)
-        oracle = SearchOracle(self.problem.rows, self.rng, count, unit=self.unit)
+        oracle = SearchOracle(self.problem.rows, self.rng, count, self.problem.beta, unit=self.unit)
         oracle.should_stop = should_stop
         balanced = self.problem.feasible_direction(V)
         found = oracle.rough(balanced, neurons.directions, SHORT_ASCENT, count)
@@ -191,7 +192,7 @@ class Explorer:
         size = NEWCOMER_SIZE * float(np.median(neurons.sizes)) if neurons.count else 1e-2
         company = neurons.joined(replace(new, sizes=np.full(new.count, size)))
         steps = COMPANY_STEPS[0 if self._few else 1]
-        return self.master.slide_and_settle(neurons, V, company, should_stop, steps)
+        return self.master.slide_and_settle(neurons, V, company, should_stop, steps, SOFT_STEPS)
 
 
 def _unit_rows(A: Array) -> Array:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 from scipy.linalg.blas import daxpy, saxpy
@@ -23,13 +24,23 @@ ARMIJO, WOLFE = 1e-4, 0.9
 MAX_TRIALS = 20
 
 
+Objective: TypeAlias = Callable[[Array], tuple[float, Array]]
+Pairs: TypeAlias = "deque[tuple[Array, Array, float]]"  # steps, changes of the gradient
+
+
+def pairs_for(x: Array) -> Pairs:
+    """An empty memory for points like x."""
+    return deque(maxlen=MEMORY if x.size < LONG else SHORT_MEMORY)
+
+
 def minimise(
-    function: Callable[[Array], tuple[float, Array]],
+    function: Objective,
     start: Array,
     max_iter: int,
     should_stop: Callable[[], bool] = lambda: False,
     relative_decrease: float = 1e-12,
     decrease: float = 0.0,
+    pairs: Pairs | None = None,
 ) -> tuple[Array, float]:
     """Best point found and its value.
 
@@ -47,14 +58,16 @@ def minimise(
         Stop when ten iterations together lower the value by less than this, relatively.
     decrease : float
         The same for the decrease itself; the larger counts.
+    pairs : Pairs, optional
+        What is known of the curvature, from :func:`pairs_for` and perhaps from the descent on a
+        function that is nearly the same; what is learnt here is added.
     """
     x = start
     try:
         value, gradient = function(x)
     except Stopped:
         return x, np.inf
-    memory = MEMORY if x.size < LONG else SHORT_MEMORY
-    pairs: deque[tuple[Array, Array, float]] = deque(maxlen=memory)
+    pairs = pairs_for(start) if pairs is None else pairs
     recent: deque[float] = deque([value], maxlen=11)
     for _ in range(max_iter):
         if should_stop() or not np.any(gradient):
@@ -86,7 +99,7 @@ def minimise(
     return x, value
 
 
-def _direction(gradient: Array, pairs: deque[tuple[Array, Array, float]]) -> Array:
+def _direction(gradient: Array, pairs: Pairs) -> Array:
     """Two-loop recursion; the first step is a small one along the gradient."""
     if not pairs:
         largest = np.abs(gradient).max()  # first: the squares of tiny figures underflow
@@ -107,7 +120,7 @@ def _direction(gradient: Array, pairs: deque[tuple[Array, Array, float]]) -> Arr
 
 
 def _line_search(
-    function: Callable[[Array], tuple[float, Array]],
+    function: Objective,
     x: Array,
     value: float,
     direction: Array,

@@ -27,6 +27,7 @@ SLIDE_STEPS = 100
 REFINE_STEPS = 400
 SINGLE_PRECISION_ENTRIES = 5_000  # entries of X from which float32 descent is faster
 MOST_RIVALS = 300
+ROUNDING = 1e-14  # of an objective: two that are equal may differ by so much
 STEADY_WIDTH = 1.0  # of the smoothed hinge loss whose dual point sign units are priced at first
 NEWTON_UNKNOWNS = 1_000  # most unknowns of a dense Newton system worth solving
 NEWTON_ENTRIES = 20_000_000  # most entries of its matrix before it is squared
@@ -108,8 +109,8 @@ class SizesMaster:
         merged = Neurons.from_factors(
             hidden, neurons.outputs[first], neurons.intercept, neurons.gate[first]
         )
-        lowered = objective(self.problem, self.unit, merged)
-        return merged if lowered <= objective(self.problem, self.unit, neurons) else neurons
+        most = objective(self.problem, self.unit, neurons) * (1 + ROUNDING)
+        return merged if objective(self.problem, self.unit, merged) <= most else neurons
 
     def _equals(self, neurons: Neurons) -> list[IntArray]:
         """Indices of neurons of the same mask and output direction, all of them in groups.
@@ -162,7 +163,13 @@ class FreeMaster(SizesMaster):
         return self.slide_and_settle(neurons, V, neurons, should_stop, self.slide_steps)
 
     def slide_and_settle(
-        self, old: Neurons, V: Array, start: Neurons, should_stop: ShouldStop, steps: int
+        self,
+        old: Neurons,
+        V: Array,
+        start: Neurons,
+        should_stop: ShouldStop,
+        steps: int,
+        soft: int = 0,
     ) -> tuple[Neurons, Array]:
         """Descend from ``start`` and re-fit; the old neurons where that is not better."""
         slid = slide(
@@ -173,6 +180,7 @@ class FreeMaster(SizesMaster):
             should_stop,
             single=self.single,
             enough=self.enough,
+            soft=soft,
         )
         return (old, V) if slid is old else self._best(old, V, slid)
 

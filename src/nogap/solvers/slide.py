@@ -17,13 +17,15 @@ from nogap.losses import Hinge
 from nogap.problem import Problem
 from nogap.rows import height
 from nogap.solvers.coordinates import Coordinates, bends_unevenly
-from nogap.solvers.lbfgs import minimise
+from nogap.solvers.lbfgs import Objective, minimise, pairs_for
 from nogap.solvers.neurons import Neurons
 from nogap.solvers.retune import retune
 from nogap.solvers.smoothing import SMOOTHING_WIDTH, SmoothedHinge
 from nogap.units import Tanh, Unit
 from nogap.units.readout import moments, push, read
+from nogap.units.softened import Softened
 
+SOFT_WIDTH = 0.1  # of rounded kinks, as a share of a neuron's root mean square pre-activation
 TINY = 1e-15  # weights below this are set to zero: denormal numbers slow a GEMM a hundredfold
 
 
@@ -36,11 +38,13 @@ def slide(
     *,
     single: bool = False,
     enough: tuple[float, float] = (0.0, 0.0),
+    soft: int = 0,
 ) -> Neurons:
     """Neurons after at most ``max_iter`` L-BFGS steps, in float32 if ``single``.
 
-    Fewer when ten steps together lower the objective by no more than ``enough``: a share of it,
-    or that much. The neurons themselves, the same object, where no step was taken.
+    The first ``soft`` of them go over rounded kinks. Fewer when ten steps together lower the
+    objective by no more than ``enough``: a share of it, or that much. The neurons themselves, the
+    same object, where no step was taken.
     """
     if isinstance(unit, Tanh):
         return retune(problem, unit, neurons, max_iter, should_stop)
@@ -48,16 +52,39 @@ def slide(
         return neurons
     problem = smoothed(problem)
     problem = problem.in_single_precision() if single else problem
-    objective = WeightDecay(problem, unit, neurons, should_stop)
-    start = weights_of(neurons, problem)
+    start = x = weights_of(neurons, problem)
     share = max(enough[0], 1e-6 if single else 1e-12)
-    if not bends_unevenly(problem):
-        found, _ = minimise(objective, start, max_iter, should_stop, share, enough[1])
-        return neurons if found is start else neurons_of(found, problem, unit, neurons)
-    at = Coordinates(problem, unit, neurons)
-    start = at.of(start)
-    found, _ = minimise(at.seen_by(objective), start, max_iter, should_stop, share, enough[1])
-    return neurons if found is start else neurons_of(at.weights(found), problem, unit, neurons)
+    at = Coordinates(problem, unit, neurons) if bends_unevenly(problem) else None
+    pairs = pairs_for(x)
+    for seen, steps in _stages(problem, unit, neurons, soft, max_iter):
+        objective: Objective = WeightDecay(problem, seen, neurons, should_stop)
+        if at is None:
+            x, _ = minimise(objective, x, steps, should_stop, share, enough[1], pairs)
+            continue
+        z = at.of(x)
+        found, _ = minimise(at.seen_by(objective), z, steps, should_stop, share, enough[1], pairs)
+        x = x if found is z else at.weights(found)
+    return neurons if x is start else neurons_of(x, problem, unit, neurons)
+
+
+def _stages(
+    problem: Problem, unit: Unit, neurons: Neurons, soft: int, max_iter: int
+) -> list[tuple[Unit, int]]:
+    """What the steps of a descent see, and how many of them."""
+    if not (soft and unit.sums_relus):
+        return [(unit, max_iter)]
+    return [(_softened(problem, unit, neurons), soft), (unit, max_iter - soft)]
+
+
+def _softened(problem: Problem, unit: Unit, neurons: Neurons) -> Unit:
+    """The unit with rounded kinks, as wide as fits the balanced weights of these neurons."""
+    total = np.zeros(neurons.count)
+    directions = neurons.directions.T.astype(problem.Y.dtype)
+    for _, piece in problem.parts:
+        Z = piece.rows.forward(directions)
+        total += np.einsum("im,im->m", Z, Z)
+    mean_square = neurons.sizes * total / height(problem.rows)
+    return Softened(unit, SOFT_WIDTH * np.sqrt(mean_square))
 
 
 def smoothed(problem: Problem) -> Problem:

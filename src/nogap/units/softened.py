@@ -1,0 +1,64 @@
+"""Relus with a rounded kink, for the first steps of a descent or of an ascent.
+
+An objective has small dents, and a dual correlation small peaks, about as many as there are kinks,
+and whoever goes down or up ends in the first of them.  Rounded over a fraction of a neuron's usual
+pre-activation they are gone, and the valleys and hills are left.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nogap._typing import Array, IntArray
+from nogap.units.activations import ALL, Unit
+
+NARROWEST = 1e-12
+
+
+class Softened(Unit):
+    """A unit of relus whose slope rises from 0 to 1 over ``-width <= z <= width``.
+
+    Parameters
+    ----------
+    unit : Unit
+        One that :meth:`sums relus <Unit.sums_relus>`.
+    widths : array (m,) or (1,)
+        One for each neuron, or for all.
+    """
+
+    name = "softened"
+
+    def __init__(self, unit: Unit, widths: Array) -> None:
+        self.unit, self.widths = unit, np.maximum(widths, NARROWEST)
+        self._memory = np.empty((0, 0))
+
+    def activate(self, Z: Array, gate: IntArray, part: slice = ALL) -> Array:
+        widths = self.widths.astype(Z.dtype, copy=False)
+        slopes = Z * (0.5 / widths)
+        slopes += 0.5
+        np.clip(slopes, 0.0, 1.0, out=slopes)
+        if self._memory.shape != Z.shape or self._memory.dtype != Z.dtype:
+            self._memory = np.empty_like(Z)
+        # slope * (z + width (1 - slope)) is 0, width slope^2 and z on the three pieces
+        Z += np.multiply(1.0 - slopes, widths, out=self._memory)
+        Z *= slopes
+        return slopes
+
+    @property
+    def readouts(self) -> int:
+        return self.unit.readouts
+
+    def tangent(self, U: Array, G: Array) -> Array:
+        return self.unit.tangent(U, G)
+
+    def project(self, U: Array) -> Array:
+        return self.unit.project(U)
+
+    def pool(self, Z: Array, n: int) -> Array:
+        return self.unit.pool(Z, n)
+
+    def spread(self, G: Array, height: int) -> Array:
+        return self.unit.spread(G, height)
+
+    def restrict(self, U: Array, gate: IntArray) -> Array:
+        return self.unit.restrict(U, gate)
