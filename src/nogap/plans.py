@@ -36,7 +36,8 @@ PROVED_TOLERANCE = 1e-4  # where all patterns are cheap to list, adaptive traini
 TINY = 200  # entries of X up to which the exact oracle is quicker than a search
 SHORT_SLIDE = 30
 ENOUGH = 1e-2  # of the tolerance: what ten steps of a descent must gain in networks to compare
-SEEDS = (200, 1000)  # random starts of the search oracle, level by level
+SEEDS = (200, 1000)  # starts (in pairs) of the search oracle, level by level,
+LAST_SEEDS, CHEAP_ENTRIES = 4000, 200_000  # and of the last level where X has no more entries
 SUB_NETWORK_SEEDS = (60, 200, 800)
 # On patches and on very many columns, where a start costs as much as many on single short rows.
 PATCH_SEEDS, WIDE_SEEDS = (30, 100, 300), (30, 200)
@@ -140,6 +141,8 @@ def _searches(
     rows = problem.rows
     wide = WIDE_SEEDS if rows.d > MANY_COLUMNS else SEEDS
     seeds = PATCH_SEEDS if rows.n_positions > 1 else wide
+    if height(rows) * rows.d <= CHEAP_ENTRIES:  # rare maxima take many starts to be met
+        seeds = (*seeds, LAST_SEEDS)
     return [
         search_oracle_of(problem.rows, unit, rng, count, problem.beta, precise=precise)
         for count in seeds

@@ -39,7 +39,8 @@ FIRST_STEPS = (10, 30)  # after which the wide start shows how far it is
 WIDE_STEPS = 110  # that follow them
 SAMPLES = 500  # of many, for the very first steps
 POOL = 20_000  # of very many, that batches are taken from
-LAST_STEPS = (10, 20, 40, 40)  # on all rows, after the batches
+# On all rows, after the batches: where few neurons are needed, steps in company are worth more.
+LAST_STEPS = ((10,), (10, 20, 40, 40))
 LAST_PATCH_STEPS = (20,)
 SHORT_ASCENT = 15
 GLANCES = 10  # half the starts of a quick look
@@ -139,7 +140,8 @@ class Explorer:
         wide = stochastic_descent(pool, self.unit, wide, self.rng, should_stop, single=single)
         if pool.rows.n < problem.rows.n:
             wide, _ = FreeMaster(pool, self.unit).settle(wide)  # few are left for the dear steps
-        for steps in LAST_PATCH_STEPS if self._patches else LAST_STEPS:
+        last = LAST_STEPS[0 if self._few else 1]
+        for steps in LAST_PATCH_STEPS if self._patches else last:
             if should_stop():
                 break
             at = self.master.settle(wide) if self._wide else self._as_it_is(wide)
