@@ -12,7 +12,7 @@ import numpy as np
 from nogap._typing import Array, IntArray
 from nogap.units.activations import ALL, Unit
 
-NARROWEST = 1e-12
+NARROWEST = 1e-30  # far below any pre-activation, far above what float32 can divide by
 
 
 class Softened(Unit):
