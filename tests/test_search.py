@@ -7,7 +7,7 @@ from nogap.oracles import search
 from nogap.oracles.search import SearchOracle
 from nogap.oracles.starts import MIRRORED, around, beside
 from nogap.rows import MemoryRows
-from nogap.units import ReLU
+from nogap.units import Convolution, ReLU
 from nogap.units.softened import Softened
 
 
@@ -59,6 +59,20 @@ def test_higher_peaks_are_found_beside_those_that_ascents_end_on(monkeypatch):
         assert claims[1] >= claims[0]
         higher += claims[1] > claims[0] * (1 + 1e-6)
     assert higher >= 2
+
+
+def test_starts_beside_a_peak_stay_within_the_support_of_their_filter(monkeypatch):
+    """A polish puts that right where it goes to its end; one that is stopped does not."""
+    rng = np.random.default_rng(0)
+    unit = Convolution(4, pooling=None, tied=False).for_data(np.empty((60, 12)), False)
+    oracle = SearchOracle(unit.rows(rng.standard_normal((60, 12)), False), rng, 20, unit=unit)
+    begun = []
+    monkeypatch.setattr(oracle._peaks, "near", lambda V, u, gate: begun.append((u, gate)) or (u, 1))
+    oracle.price(rng.standard_normal((60, 1)), 5)
+    assert len(begun) > search.FOOTHOLDS
+    for u, gate in begun:
+        assert_allclose(u[~unit.supports[gate].astype(bool)], 0.0)
+        assert_allclose(np.linalg.norm(u), 1.0)
 
 
 def test_rounded_kinks_are_smooth_and_meet_the_relu_beyond_their_width():

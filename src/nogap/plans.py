@@ -15,7 +15,12 @@ from nogap.oracles.patterns import GatedOracle, PatternOracle
 from nogap.oracles.sampled_sub_networks import SampledOracle, SubNetworkCells
 from nogap.oracles.sub_network_search import SubNetworkSearch
 from nogap.oracles.sub_networks import SubNetworkOracle
-from nogap.oracles.unit_choice import exact_is_cheap_for, exact_oracle_of, search_oracle_of
+from nogap.oracles.unit_choice import (
+    exact_is_cheap_for,
+    exact_oracle_of,
+    last_seeds,
+    search_oracle_of,
+)
 from nogap.pattern_choice import dense_rows, listed_patterns, patterns_and_gates
 from nogap.patterns import enumerate_patterns
 from nogap.problem import Problem
@@ -36,8 +41,7 @@ PROVED_TOLERANCE = 1e-4  # where all patterns are cheap to list, adaptive traini
 TINY = 200  # entries of X up to which the exact oracle is quicker than a search
 SHORT_SLIDE = 30
 ENOUGH = 1e-2  # of the tolerance: what ten steps of a descent must gain in networks to compare
-SEEDS = (200, 1000)  # starts (in pairs) of the search oracle, level by level,
-LAST_SEEDS, CHEAP_ENTRIES = 4000, 200_000  # and of the last level where X has no more entries
+SEEDS = (200, 1000)  # of the search oracle, level by level
 SUB_NETWORK_SEEDS = (60, 200, 800)
 # On patches and on very many columns, where a start costs as much as many on single short rows.
 PATCH_SEEDS, WIDE_SEEDS = (30, 100, 300), (30, 200)
@@ -141,11 +145,10 @@ def _searches(
     rows = problem.rows
     wide = WIDE_SEEDS if rows.d > MANY_COLUMNS else SEEDS
     seeds = PATCH_SEEDS if rows.n_positions > 1 else wide
-    if height(rows) * rows.d <= CHEAP_ENTRIES:  # rare maxima take many starts to be met
-        seeds = (*seeds, LAST_SEEDS)
+    levels = sorted({*seeds, last_seeds(rows, seeds[-1])})
     return [
         search_oracle_of(problem.rows, unit, rng, count, problem.beta, precise=precise)
-        for count in seeds
+        for count in levels
     ]
 
 
@@ -208,7 +211,7 @@ def _sign(
         cheap = exact_is_cheap_for(problem.rows, unit, problem.n_outputs)
         oracles = [last_word] if cheap else [oracles[0], last_word]
     elif not limits.prove:
-        oracles = oracles[:-1]
+        oracles = oracles[:1]
     return Plan(unit, oracles, SizesMaster(problem, unit), limits)
 
 

@@ -11,7 +11,12 @@ from nogap._typing import Array
 from nogap.certificate import Certificate, about, certificate_from_dual
 from nogap.oracles.base import Oracle
 from nogap.oracles.sub_network_search import SubNetworkSearch
-from nogap.oracles.unit_choice import exact_is_cheap_for, exact_oracle_of, search_oracle_of
+from nogap.oracles.unit_choice import (
+    exact_is_cheap_for,
+    exact_oracle_of,
+    last_seeds,
+    search_oracle_of,
+)
 from nogap.problem import Problem
 from nogap.proofs import Verdict, tanh
 from nogap.units import Convolution, ReLU, Sign, Tanh, ThreeLayer, Unit
@@ -57,7 +62,7 @@ def judge(problem: Problem, unit: Unit, method: Method, rng: np.random.Generator
     if isinstance(unit, ThreeLayer):
         return SubNetworkSearch(rows, unit, rng, SEARCH_SEEDS)
     seeds = SEARCH_SEEDS if rows.n_positions == 1 else PATCH_SEARCH_SEEDS
-    return search_oracle_of(rows, unit, rng, seeds)
+    return search_oracle_of(rows, unit, rng, last_seeds(rows, seeds))
 
 
 def is_exact(problem: Problem, unit: Unit, method: Method) -> bool:

@@ -164,9 +164,8 @@ class SearchOracle:
     ) -> Candidates:
         """Distinct candidates from the starts U (d, k), the best ``count``.
 
-        The starts are ``anew`` if no ascent has led to them.
-
-        A search is cut short where it is stopped before the first of them are nearly up.
+        The starts are ``anew`` if no ascent has led to them. A search is cut short where it is
+        stopped before the first of them are nearly up.
         """
         size = max(SEED_WORK // (height(self.rows) * self.rows.d), FEWEST_POLISHED)
         risen: list[Candidates] = []
@@ -321,7 +320,7 @@ class SearchOracle:
             directions[k], values[k] = self._peaks.near(V, rough.directions[k], rough.gate[k])
             enough = enough or int(np.sum(values > self.threshold * ROUGH_MARGIN)) >= count
         found = distinct(Candidates(directions, values, rough.gate), max(count, FOOTHOLDS))
-        if not enough:
+        if not enough and found.values.size:
             found = self._from_peak_to_peak(V, found)
         return found.take(slice(count))
 
@@ -336,9 +335,9 @@ class SearchOracle:
         for _ in range(MOST_CLIMBS):
             if self.should_stop():
                 break
-            U = beside(tops.directions, STARTS_BESIDE, self.rng).T.astype(W.dtype)
             gate = np.repeat(tops.gate, STARTS_BESIDE)
-            U, values, _ = fast._ascent.run(W, U, gate, CLIMB_STEPS, LATER_STEP)
+            U = self.unit.restrict(beside(tops.directions, STARTS_BESIDE, self.rng).T, gate)
+            U, values, _ = fast._ascent.run(W, U.astype(W.dtype), gate, CLIMB_STEPS, LATER_STEP)
             best = values.reshape(-1, STARTS_BESIDE).argmax(axis=1)
             U = U[:, best + STARTS_BESIDE * np.arange(best.size)].astype(np.float64)
             U /= np.linalg.norm(U, axis=0)

@@ -42,9 +42,9 @@ def slide(
 ) -> Neurons:
     """Neurons after at most ``max_iter`` L-BFGS steps, in float32 if ``single``.
 
-    The first ``soft`` of them go over rounded kinks. Fewer when ten steps together lower the
-    objective by no more than ``enough``: a share of it, or that much. The neurons themselves, the
-    same object, where no step was taken.
+    The first ``soft`` of them go over rounded kinks, and may raise the objective. Fewer when ten
+    steps together lower it by no more than ``enough``: a share of it, or that much. The neurons
+    themselves, the same object, where no step was taken.
     """
     if isinstance(unit, Tanh):
         return retune(problem, unit, neurons, max_iter, should_stop)
