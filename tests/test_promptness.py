@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nogap import plans, train
+from nogap import Network, certify, plans, train
 from nogap._interrupt import Stopped
 from nogap.oracles import peaks, search
 from nogap.oracles.polish import Polisher
@@ -117,3 +117,21 @@ def test_a_polish_that_is_stopped_is_no_worse():
     _, value = Polisher(X, third_time).polish(v, u)
     assert 3 <= len(asked) <= 5
     assert value >= v @ np.maximum(X @ u, 0.0)
+
+
+@pytest.mark.parametrize(("max_time", "searches"), [(1e-9, 1), (60.0, 2)])
+def test_a_certificate_costs_one_search_where_there_is_no_time_for_more(
+    monkeypatch, max_time, searches
+):
+    X, y, options, _ = dense()
+    network = Network(np.ones((1, 6)), [0.1])
+    calls, price = [], search.SearchOracle.price
+
+    def counted(oracle, V, count, starts=None):
+        calls.append(oracle.n_seeds)
+        return price(oracle, V, count, starts)
+
+    monkeypatch.setattr(search.SearchOracle, "price", counted)
+    certificate = certify(network, X, y, method="search", tol=1.0, max_time=max_time, **options)
+    assert len(calls) == searches
+    assert certificate.kind == "search"

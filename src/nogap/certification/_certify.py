@@ -72,7 +72,8 @@ def certify(
     max_time : float, optional
         Seconds for branch and bound, and for training on from the network in search of a better
         dual point, where the first bound leaves a relative gap above ``tol``; 10 by default. The
-        bounds only grow with the time. Ctrl-C keeps what was proved so far.
+        bounds only grow with the time. Ctrl-C keeps what was proved so far. The first search comes
+        before and goes to its end, since less would claim too much.
     random_state : int, Generator, RandomState or None
         Seeds the search.
 

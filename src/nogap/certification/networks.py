@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -52,12 +53,14 @@ def certify_network(
     points = [problem.feasible_direction(V) for V in points]
     if network.activation in ("linear", "gated") and not isinstance(unit, Convolution):
         return _strongest(_closed_form(problem, network, value, V) for V in points)
-    certificates = [
-        certify_dual(problem, value, V, method, rng, neurons.directions, unit) for V in points
-    ]
+    started, certificates = time.monotonic(), []
+    for V in points:
+        if certificates and time.monotonic() - started > max_time:
+            break
+        certificates.append(certify_dual(problem, value, V, method, rng, neurons.directions, unit))
     first = _strongest(certificates)
     if is_exact(problem, unit, method) or method == "search" or not provable(problem, unit, method):
-        if first.relative_gap <= tol:
+        if first.relative_gap <= tol or time.monotonic() - started > max_time:
             return first
         trained = _trained_on(problem, unit, neurons, first, method, tol, max_time, rng)
         best, value, further = trained
