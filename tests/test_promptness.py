@@ -114,9 +114,9 @@ def test_a_polish_that_is_stopped_is_no_worse():
         asked.append(None)
         return len(asked) >= 3
 
-    _, value = Polisher(X, third_time).polish(v, u)
+    _, values = Polisher(X, third_time).polish(v, u[None])
     assert 3 <= len(asked) <= 5
-    assert value >= v @ np.maximum(X @ u, 0.0)
+    assert values[0] >= v @ np.maximum(X @ u, 0.0)
 
 
 @pytest.mark.parametrize(("max_time", "searches"), [(1e-9, 1), (60.0, 2)])

@@ -67,9 +67,14 @@ def test_starts_beside_a_peak_stay_within_the_support_of_their_filter(monkeypatc
     unit = Convolution(4, pooling=None, tied=False).for_data(np.empty((60, 12)), False)
     oracle = SearchOracle(unit.rows(rng.standard_normal((60, 12)), False), rng, 20, unit=unit)
     begun = []
-    monkeypatch.setattr(oracle._peaks, "near", lambda V, u, gate: begun.append((u, gate)) or (u, 1))
-    oracle.price(rng.standard_normal((60, 1)), 5)
-    assert len(begun) > search.FOOTHOLDS
+
+    def stopped(V, U, gate):
+        begun.extend(zip(U, gate, strict=True))
+        return U, np.ones(len(U))
+
+    monkeypatch.setattr(oracle._peaks, "near", stopped)
+    found, _ = oracle.price(rng.standard_normal((60, 1)), 5)
+    assert len(begun) > found.values.size + search.FOOTHOLDS
     for u, gate in begun:
         assert_allclose(u[~unit.supports[gate].astype(bool)], 0.0)
         assert_allclose(np.linalg.norm(u), 1.0)

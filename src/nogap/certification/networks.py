@@ -53,7 +53,7 @@ def certify_network(
     points = [problem.feasible_direction(V) for V in points]
     if network.activation in ("linear", "gated") and not isinstance(unit, Convolution):
         return _strongest(_closed_form(problem, network, value, V) for V in points)
-    started, certificates = time.monotonic(), []
+    started, certificates = time.monotonic(), list[Certificate]()
     for V in points:
         if certificates and time.monotonic() - started > max_time:
             break

@@ -46,7 +46,7 @@ class Incumbents:
         norms = np.linalg.norm(directions, axis=1)
         directions = directions[norms > 0] / norms[norms > 0, None]
         if directions.shape[0]:
-            self.see(np.array([self._polisher.polish(self.v, u)[0] for u in directions]))
+            self.see(self._polisher.polish(self.v, directions)[0])
 
     def best(self, count: int) -> Candidates:
         """Up to ``count`` of them, the largest correlations first."""

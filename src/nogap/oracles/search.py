@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -311,14 +312,17 @@ class SearchOracle:
             return distinct(rough, count)
         enough = int(np.sum(rough.values > self.threshold * ROUGH_MARGIN)) >= count
         directions, values = rough.directions.copy(), rough.values.copy()
-        for k in range(rough.values.size):
-            if k >= ALWAYS_POLISHED and enough:
-                break
-            if k >= ALWAYS_POLISHED and self.should_stop():
-                self.cut_short = self.cut_short or k < FEWEST_POLISHED
-                break
-            directions[k], values[k] = self._peaks.near(V, rough.directions[k], rough.gate[k])
+        ends = (0, ALWAYS_POLISHED, FEWEST_POLISHED, values.size)
+        for part in (slice(a, b) for a, b in itertools.pairwise(ends)):
+            directions[part], values[part] = self._peaks.near(
+                V, rough.directions[part], rough.gate[part]
+            )
             enough = enough or int(np.sum(values > self.threshold * ROUGH_MARGIN)) >= count
+            if enough:
+                break
+            if self.should_stop():
+                self.cut_short = self.cut_short or part.stop <= FEWEST_POLISHED
+                break
         found = distinct(Candidates(directions, values, rough.gate), max(count, FOOTHOLDS))
         if not enough and found.values.size:
             found = self._from_peak_to_peak(V, found)
@@ -341,9 +345,7 @@ class SearchOracle:
             best = values.reshape(-1, STARTS_BESIDE).argmax(axis=1)
             U = U[:, best + STARTS_BESIDE * np.arange(best.size)].astype(np.float64)
             U /= np.linalg.norm(U, axis=0)
-            peaks = [self._peaks.near(V, u, g) for u, g in zip(U.T, tops.gate, strict=True)]
-            directions, values = map(np.array, zip(*peaks, strict=True))
-            new = Candidates(directions, values, tops.gate)
+            new = Candidates(*self._peaks.near(V, U.T, tops.gate), tops.gate)
             found = distinct(found.joined(new), found.values.size + FOOTHOLDS)
             before, tops = tops.best, distinct(tops.joined(new), FOOTHOLDS)
             if tops.best <= before * HIGHER:
