@@ -131,7 +131,7 @@ class _Descents:
         return ended
 
     def _follow(self, steps: Array, slopes: Array) -> None:
-        """Go along ``steps``, on which f starts with slope ``-||step||^2``, to its first minimum."""
+        """Go along ``steps``, where f starts with slope ``-||step||^2``, to its first minimum."""
         closing = steps @ self.X.T
         closing *= self.sides  # how fast the distances grow
         np.negative(closing, out=closing)
