@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from nogap import Network, Status, beta_max, certify, train
+from nogap import Network, ReLUClassifier, Status, beta_max, certify, train
 from nogap.units import GatedReLU
 
 X = np.array([[1.0, 2.0], [3.0, -1.0], [-1.0, 0.5], [0.3, -2.0], [-2.0, -2.0]])
@@ -635,3 +635,10 @@ def test_rows_and_columns_of_very_different_size():
         solution = fit(rows, patterns="all")
         assert solution.certificate.lower_bound <= solution.objective * (1 + 1e-12)
         assert np.isfinite(solution.network.predict(rows)).all()
+
+
+@pytest.mark.parametrize("other", [None, 1])
+def test_labels_without_a_common_order(other):
+    y = np.array(["a", other] * 10, dtype=object)
+    with pytest.raises(ValueError, match="no common order"):
+        ReLUClassifier().fit(np.arange(40.0).reshape(20, 2), y)

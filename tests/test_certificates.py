@@ -559,6 +559,31 @@ def test_estimators_are_certified_in_their_own_terms(small):
         certify(ReLURegressor(), X, y, beta=1.0)
 
 
+def test_an_output_bias_that_happens_to_be_zero_is_an_intercept(small):
+    X, y = small
+    module = sequential(True)
+    with torch.no_grad():
+        module[-1].bias.zero_()
+    found = certify(module, X, y, beta=0.3, max_time=2.0)
+    same = certify(module, X, y, beta=0.3, hidden_bias=True, fit_intercept=True, max_time=2.0)
+    assert found.lower_bound == pytest.approx(same.lower_bound, rel=1e-6)
+
+
+def test_the_correlation_of_a_network_with_a_bad_intercept_is_its_own(small):
+    X, y = small
+    network = Network(np.eye(2), [1.0, -0.5], intercept=5.0)
+    residual = y - network.predict(X)
+    expected = max(brute_force(X, residual)[0], 0.0)
+    found = certify(network, X, y, beta=0.3, max_time=2.0)
+    assert found.dual_correlation == pytest.approx(expected, rel=1e-6)
+
+
+def test_predictions_cannot_cost_less_than_their_loss(small):
+    X, y = small
+    with pytest.raises(ValueError, match="the loss of the predictions alone"):
+        certify(np.zeros(10), X, y, beta=0.2, objective=0.4 * y @ y)
+
+
 def test_predictions_need_an_objective(small):
     X, y = small
     best = optimum(X, y, 0.2)
@@ -619,6 +644,36 @@ def sequential(biased, dtype=torch.float32, d=2, m=5, C=1):
     return nn.Sequential(nn.Linear(d, m, bias=biased), nn.ReLU(), nn.Linear(m, C, bias=biased)).to(
         dtype
     )
+
+
+class Reversed(nn.Module):
+    """Named from the output on, with a relu that is a function, and perhaps something after it."""
+
+    def __init__(self, ends):
+        super().__init__()
+        self.last, self.first, self.ends = nn.Linear(5, 1), nn.Linear(2, 5), ends
+
+    def forward(self, X):
+        return self.ends(self.last(torch.relu(self.first(X))))
+
+
+def test_torch_modules_are_read_by_what_they_compute(small):
+    X, y = small
+    torch.manual_seed(0)
+    module = Reversed(lambda F: F)
+    found = certify(module, X, y, beta=0.3, max_time=0.1)
+    with torch.no_grad():
+        F = module(torch.as_tensor(X, dtype=torch.float32)).numpy()[:, 0]
+    penalty = found.objective - 0.5 * np.sum((F - y) ** 2)
+    weights = torch.cat([module.first.weight, module.first.bias[:, None]], 1).norm(dim=1)
+    expected = 0.3 * (weights @ module.last.weight[0].abs()).item()
+    assert penalty == pytest.approx(expected, rel=1e-4)
+    with pytest.raises(ValueError, match="computes something else"):
+        certify(Reversed(lambda F: F.clamp(-50, 50)), X, y, beta=0.3)
+    with torch.no_grad():
+        module.first.weight[0, 0] = np.nan
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        certify(module, X, y, beta=0.3)
 
 
 @pytest.mark.parametrize("biased", [False, True])

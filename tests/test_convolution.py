@@ -523,3 +523,18 @@ def test_where_no_bound_is_to_be_had():
     network = ConvolutionalNetwork(np.ones((1, 16)), [0.1], unit, (5, 5))
     with pytest.raises(ValueError, match="at most 12 figures, these have 16"):
         certify(network, X, X[:, 0, 0], beta=0.5, method="bound")
+
+
+def test_untied_filters_with_several_outputs_keep_their_supports():
+    """A descent that mixes positions leaves weights outside of them, which are then lost."""
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((6, 4))
+    rng.standard_normal(6)
+    Y = rng.standard_normal((6, 2))
+    unit = Convolution(1, pooling=None, tied=False)
+    exact = train(X, Y, beta=0.3, unit=unit, patterns="all", random_state=0)
+    # a convex program over the two patterns of each position, solved by CVXPY
+    assert exact.objective == pytest.approx(4.589122, abs=1e-6)
+    assert exact.certificate.relative_gap <= 1e-6
+    adaptive = train(X, Y, beta=0.3, unit=unit, random_state=0)
+    assert adaptive.objective == pytest.approx(exact.objective, rel=1e-3)

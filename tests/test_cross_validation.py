@@ -285,6 +285,13 @@ def test_in_a_pipeline_with_verbose(regression, caplog):
     assert "ReLURegressorCV" in model._repr_html_()
 
 
+def test_a_path_that_runs_out_of_time_says_so(regression):
+    X, y = regression
+    with pytest.warns(ConvergenceWarning, match="ran out of time; alpha is the best of the"):
+        model = ReLURegressorCV([1.0, 0.6, 0.3, 0.2, 0.1], cv=2, max_time=1e-3).fit(X, y)
+    assert model.alphas_.size < 5
+
+
 def test_ctrl_c_keeps_the_alphas_that_were_tried(regression, monkeypatch):
     X, y = regression
     train, count = regularization_path.train, []

@@ -30,6 +30,8 @@ from nogap.solvers.adaptive import Callback, Limits, Outcome
 from nogap.solvers.neurons import Neurons
 from nogap.units import Unit, get_unit
 
+ROUNDING = 1e-9  # share by which the objective of the network may differ from that of the run
+
 
 def train(
     X: Any,
@@ -168,10 +170,14 @@ def train(
     if network.n_neurons > problem.rows.n * problem.n_outputs:
         network = network.prune(X)
     value = problem.loss_value(network.decision(X)) + problem.beta * network.penalty()
+    spoilt = value > certificate.objective + ROUNDING * abs(certificate.objective)
+    certificate = about(certificate, value)
+    if spoilt and status.converged and not limits.met_by(certificate):
+        status = Status.STALLED  # what the run said was not said of this network
     return Solution(
         network=network,
         objective=value,
-        certificate=about(certificate, value),
+        certificate=certificate,
         status=status,
         history=outcome.history,
         n_iter=len(outcome.history),

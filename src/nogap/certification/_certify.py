@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from nogap._threads import blas_threads
 from nogap._typing import ArrayLike, RandomState
 from nogap._validation import check_optional_positive, check_positive, generator
 from nogap.certificate import Certificate
 from nogap.certification.judges import Method, check_method
-from nogap.certification.models import as_network, check_loss, unit_of
+from nogap.certification.models import as_network, check_loss, has_intercept, unit_of
 from nogap.certification.networks import certify_network
 from nogap.certification.predictions import certify_predictions
 from nogap.circular import certify_circular
@@ -111,7 +109,7 @@ def certify(
     network, y = as_network(model, y)
     if network is not None:
         hidden_bias = hidden_bias or network.hidden_bias is not None
-        fit_intercept = fit_intercept or bool(np.any(network.intercept != 0))
+        fit_intercept = fit_intercept or has_intercept(model, network)
     unit = unit_of(network, X, hidden_bias)
     problem = formulate(
         X,

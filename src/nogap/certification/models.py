@@ -55,6 +55,15 @@ def as_network(model: Any, y: Any) -> tuple[Any, Any]:
     )
 
 
+def has_intercept(model: Any, network: Network | ParallelNetwork) -> bool:
+    """Whether the outputs of the model have a bias, which may happen to be zero."""
+    shape = tuple(getattr(network, "output_weights", np.empty((0, 0))).shape)  # (m, C)
+    for part in getattr(model, "modules", list)():
+        if (getattr(part, "in_features", 0), getattr(part, "out_features", 0)) == shape:
+            return part.bias is not None
+    return hasattr(model, "intercepts_") or bool(np.any(network.intercept != 0))
+
+
 def unit_of(network: Network | ParallelNetwork | None, X: Any, hidden_bias: bool) -> Unit:
     """The unit of the networks that this one is judged among; ReLU for predictions."""
     if isinstance(network, ParallelNetwork):

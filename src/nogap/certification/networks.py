@@ -12,7 +12,14 @@ import numpy as np
 
 from nogap._typing import Array
 from nogap.certificate import Certificate, about, better, certificate_from_dual
-from nogap.certification.judges import Method, answer_of, certify_dual, is_exact, provable
+from nogap.certification.judges import (
+    Method,
+    answer_of,
+    certify_dual,
+    is_exact,
+    judge,
+    provable,
+)
 from nogap.formulation import from_network, to_network
 from nogap.networks.two_layer import Network
 from nogap.oracles.patterns import GatedOracle
@@ -48,8 +55,9 @@ def certify_network(
     neurons = from_network(problem, network, hidden_bias, unit)
     # any V gives a bound; the one of the best output weights is usually better than the gradient
     points = [refit_sizes(problem, neurons, _unit_features(problem, network, unit, X))[1]]
+    gradient = problem.dual_point(F)
     if problem.loss.smooth:
-        points.insert(0, problem.dual_point(F))
+        points.insert(0, gradient)
     points = [problem.feasible_direction(V) for V in points]
     if network.activation in ("linear", "gated") and not isinstance(unit, Convolution):
         return _strongest(_closed_form(problem, network, value, V) for V in points)
@@ -59,9 +67,13 @@ def certify_network(
             break
         certificates.append(certify_dual(problem, value, V, method, rng, neurons.directions, unit))
     first = _strongest(certificates)
+    # the correlation that is stated is the network's own, whichever dual point gives the bound
+    own = certificates[0].dual_correlation
+    if problem.loss.smooth and not np.allclose(points[0], gradient):  # its intercept is not optimal
+        own = judge(problem, unit, method, rng).price(gradient, 10, neurons.directions)[1].value
     if is_exact(problem, unit, method) or method == "search" or not provable(problem, unit, method):
         if first.relative_gap <= tol or time.monotonic() - started > max_time:
-            return first
+            return replace(first, dual_correlation=own)
         trained = _trained_on(problem, unit, neurons, first, method, tol, max_time, rng)
         best, value, further = trained
         answer = better(about(further, first.objective), first) if first.proved else further
@@ -74,10 +86,7 @@ def certify_network(
         verdict = prover.run(points, first)
         best, value = verdict.neurons, verdict.value
         answer = answer_of(verdict, method, first.objective)
-    # the correlation is the network's own, whichever dual point gave the bound
-    answer = replace(
-        about(answer, first.objective), dual_correlation=certificates[0].dual_correlation
-    )
+    answer = replace(about(answer, first.objective), dual_correlation=own)
     return _with_better(answer, problem, unit, best, value, hidden_bias)
 
 

@@ -35,6 +35,12 @@ def certify_predictions(
         raise ValueError(f"predictions have shape {F.shape}, the targets {problem.Y.shape}")
     if not np.all(np.isfinite(F)):
         raise ValueError("predictions hold NaN or infinite values")
+    loss = problem.loss_value(F)
+    if objective < loss * (1 - 1e-9) and not problem.fit_intercept:
+        raise ValueError(
+            f"objective is {objective:.6g}, but the loss of the predictions alone is {loss:.6g}; "
+            "the objective is that loss and the penalty together"
+        )
     if problem.fit_intercept:
         F = F + problem.best_intercept(F)
     V = problem.feasible_direction(problem.dual_point(F))

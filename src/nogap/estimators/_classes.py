@@ -58,9 +58,17 @@ class NetworkClassifier(ClassifierMixin):
 
     def _class_codes(self, y: Any, sample_weight: Array | None) -> IntArray:
         """Set ``classes_``; the place of every label in them, (n,)."""
-        check_classification_targets(y)
-        labels = column_or_1d(y, warn=True)
-        self.classes_ = np.unique(labels if sample_weight is None else labels[sample_weight > 0])
+        try:
+            check_classification_targets(y)
+            labels = column_or_1d(y, warn=True)
+            known = np.unique(labels if sample_weight is None else labels[sample_weight > 0])
+        except TypeError:
+            kinds = sorted({type(label).__name__ for label in np.ravel(y).tolist()})
+            raise ValueError(
+                f"the labels y are of kinds that have no common order ({', '.join(kinds)}); drop "
+                "rows without a label, and make the others alike, such as all strings"
+            ) from None
+        self.classes_ = known
         if self.classes_.size == 1:
             raise ValueError(
                 f"y holds only one class, {self.classes_.tolist()[0]!r}, among the samples of "

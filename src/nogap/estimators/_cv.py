@@ -81,7 +81,8 @@ class AlphaByCrossValidation(ReLUEstimator):
         Warns
         -----
         ConvergenceWarning
-            Cross-validation was interrupted, or the last fit stopped before its tolerance was met.
+            Cross-validation was interrupted or ran out of time, or the last fit stopped before its
+            tolerance was met.
         """
         self._validate_params()
         metadata_routing._raise_for_params(params, self, "fit")
@@ -144,10 +145,10 @@ class AlphaByCrossValidation(ReLUEstimator):
         self.alpha_ = selection.alpha
         self.alphas_ = selection.alphas
         self.cv_results_ = selection.results()
-        if selection.interrupted:
+        if selection.cut_short:
             warn_not_converged(
-                f"{type(self).__name__}: cross-validation was interrupted; alpha is the best of "
-                f"the {selection.alphas.size} largest that were tried."
+                f"{type(self).__name__}: cross-validation {selection.cut_short}; alpha is the best "
+                f"of the {selection.alphas.size} largest that were tried."
             )
 
     # -- metadata ----------------------------------------------------------------------------

@@ -38,6 +38,9 @@ LEFT, LEARNT = 0.1, 1e-3  # of the held-out loss of the largest alpha
 SUFFICIENT, OF_WORST, OF_ERROR = 2e-4, 0.1, 10.0
 # Alphas between two looks at all folds; each look lets workers wait for one another.
 STAGE = 3
+# Each may take its share of the time left for itself and so many more: few paths go to the end.
+STAGES_AHEAD = 3
+TOO_LITTLE = 0.1  # of max_time, for another stage
 # Below this share of the objective of the empty network, alpha_max is rounding error.
 NOTHING = 1e-12
 
@@ -56,8 +59,8 @@ class Selection:
     n_neurons : array (k, folds) of int
     chosen : int
         Position of the chosen alpha.
-    interrupted : bool
-        Whether Ctrl-C ended the path.
+    cut_short : str
+        What ended the path before its time: "was interrupted" or "ran out of time"; or nothing.
     """
 
     alphas: Array
@@ -65,7 +68,7 @@ class Selection:
     losses: Array
     n_neurons: IntArray
     chosen: int
-    interrupted: bool = False
+    cut_short: str = ""
 
     @property
     def alpha(self) -> float:
@@ -156,7 +159,6 @@ def select_alpha(
     KeyboardInterrupt
         Before a first alpha was tried on all folds; a later one ends the path there.
     """
-    n_stages = -(-alphas.size // STAGE)
     at_once = min(effective_n_jobs(n_jobs), len(splits))
     fold = Fold(clone(model), X, y, sample_weight, scorer, score_params or {})
     starts: list[Solution | None] = [None] * len(splits)
@@ -164,11 +166,13 @@ def select_alpha(
     end = None if max_time is None else perf_counter() + max_time
     scores: list[list[float]] = []
     sizes: list[list[int]] = []
-    interrupted = False
+    cut_short = ""
     with Parallel(n_jobs=n_jobs) as parallel:
-        for k in range(0, alphas.size, STAGE):
+        while len(scores) < alphas.size:
+            k = len(scores)
             part = alphas[k : k + STAGE]
-            shares = len(splits) * (n_stages - k // STAGE) / at_once
+            stages = min(-(-(alphas.size - k) // STAGE), STAGES_AHEAD)
+            shares = len(splits) * stages / at_once
             limit = None if end is None else max(end - perf_counter(), 0.0) / shares
             try:
                 steps = parallel(
@@ -180,7 +184,7 @@ def select_alpha(
             except KeyboardInterrupt:
                 if not scores:
                     raise
-                interrupted = True
+                cut_short = "was interrupted"
                 break
             starts = [step.last for step in steps]
             scores += map(list, zip(*(step.scores for step in steps), strict=False))
@@ -192,14 +196,16 @@ def select_alpha(
                     f"cross-validation: alpha {alpha:.4g}, mean score {np.mean(row):.4g} "
                     f"± {error:.2g}"
                 )
-            out_of_time = len(scores) < k + part.size
-            if out_of_time or _getting_worse(np.mean(scores, axis=1)) or _learnt_out(losses):
+            if _getting_worse(np.mean(scores, axis=1)) or _learnt_out(losses):
+                break
+            if max_time and end and end - perf_counter() <= TOO_LITTLE * max_time:
+                cut_short = "ran out of time" if len(scores) < alphas.size else ""
                 break
     table = np.array(scores)
     chosen = choose(table, rule)
     notify(f"cross-validation takes alpha {alphas[chosen]:.4g}")
     n_neurons = np.array(sizes, dtype=np.intp)
-    return Selection(alphas[: len(scores)], table, losses, n_neurons, chosen, interrupted)
+    return Selection(alphas[: len(scores)], table, losses, n_neurons, chosen, cut_short)
 
 
 def choose(scores: Array, rule: Rule) -> int:

@@ -11,6 +11,8 @@ import numpy as np
 from nogap.exchange.exports import require
 from nogap.networks.two_layer import Network
 
+FAR = 1e4  # how much further a module is probed
+
 
 def from_torch(module: Any) -> Network:
     """A PyTorch module of the form Linear-ReLU-Linear as a :class:`Network`, in float64.
@@ -18,8 +20,9 @@ def from_torch(module: Any) -> Network:
     Raises
     ------
     ValueError
-        The module's leaves are not exactly Linear, ReLU, Linear (Identity, Flatten and Dropout are
-        passed over; in evaluation they do nothing).
+        The module has other parts than two Linear and one ReLU (which may be a function), or does
+        something else with them. Identity, Flatten and Dropout are passed over; in evaluation
+        they do nothing.
     """
     torch = require("torch", "torch")
     nn = torch.nn
@@ -28,16 +31,20 @@ def from_torch(module: Any) -> Network:
         part for part in leaves if not isinstance(part, nn.Identity | nn.Flatten | nn.Dropout)
     ]
     found = [type(part).__name__ for part in leaves]
-    shape = [
-        isinstance(part, kind)
-        for part, kind in zip(leaves, (nn.Linear, nn.ReLU, nn.Linear), strict=False)
-    ]
-    if len(leaves) != 3 or not all(shape):
+    linear = [part for part in leaves if isinstance(part, nn.Linear)]
+    others = [part for part in leaves if not isinstance(part, nn.Linear)]
+    if len(linear) != 2 or len(others) > 1 or not all(isinstance(one, nn.ReLU) for one in others):
         raise ValueError(
             f"the module must be Linear-ReLU-Linear, found {'-'.join(found) or 'nothing'}"
         )
-    hidden, _, output = leaves
-    if not _is_their_composition(torch, module, hidden, output):
+    if not all(bool(torch.isfinite(one).all()) for one in module.parameters()):
+        raise ValueError("the weights of the module hold NaN or infinite values")
+    for hidden, output in (linear, linear[::-1]):  # as they are named need not be as they are used
+        if hidden.out_features == output.in_features and _is_their_composition(
+            torch, module, hidden, output
+        ):
+            break
+    else:
         raise ValueError(
             "the module must be Linear-ReLU-Linear; it has these parts, but computes something "
             "else from them"
@@ -54,13 +61,15 @@ def from_torch(module: Any) -> Network:
 def _is_their_composition(torch: Any, module: Any, hidden: Any, output: Any) -> bool:
     """Whether the module, in evaluation, does what its three parts do one after the other."""
     weight = hidden.weight
-    start = torch.linspace(-2.0, 2.0, 7 * hidden.in_features, dtype=weight.dtype)
-    probe = start.reshape(7, -1).to(weight.device)
+    start = torch.linspace(-2.0, 2.0, 7 * hidden.in_features, dtype=weight.dtype).reshape(7, -1)
+    probe = torch.cat([start, FAR * start]).to(weight.device)  # a clamp shows far out only
     was_training = module.training
     module.eval()
     try:
         with torch.no_grad():
             found, expected = module(probe), output(torch.relu(hidden(probe)))
+    except RuntimeError:  # shapes that do not fit
+        return False
     finally:
         module.train(was_training)
     same_shape = getattr(found, "numel", lambda: -1)() == expected.numel()

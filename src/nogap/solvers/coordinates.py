@@ -96,7 +96,8 @@ def _eigenvectors(G: Array) -> tuple[Array, Array | None]:
 def _moments(problem: Problem, unit: Unit, neurons: Neurons) -> tuple[Array, Array, float]:
     """G (d, d) of neurons of size 1, squared norms (m,) of their features, and the sum of weights.
 
-    All with the loss's curvature in the samples. Of very many columns G is the diagonal only.
+    All with the loss's curvature in the samples. Of very many columns G is the diagonal only; so
+    it is where filters are untied, whose weights have to stay in their supports.
     """
     n = problem.rows.n
     X = problem.rows.take(np.arange(n)).astype(np.float64, copy=False)
@@ -108,7 +109,7 @@ def _moments(problem: Problem, unit: Unit, neurons: Neurons) -> tuple[Array, Arr
     bend = problem.weights * problem.loss.curvature(F, problem.Y).mean(axis=1)
     squares = np.einsum("im,i->m", Phi**2, np.repeat(bend, q)) / q
     d = X.shape[1]
-    G = np.zeros((d, d) if d <= MOST_COLUMNS else d)
+    G = np.zeros((d, d) if d <= MOST_COLUMNS and unit.tied else d)
     largest = np.argsort(-neurons.sizes, kind="stable")[:NEURONS]
     for j in largest:
         each = np.linalg.norm(neurons.outputs[j].reshape(q, -1), axis=1)  # 1 where it is pooled

@@ -83,7 +83,7 @@ def choose_alpha(
         max_time=max_time,
         notify=notify,
     )
-    if selection.interrupted:
+    if selection.cut_short == "was interrupted":
         raise KeyboardInterrupt
     columns = zip(selection.alphas, -selection.mean, selection.error, strict=True)
     trials = [Trial(*(float(value) for value in row)) for row in columns]
