@@ -132,9 +132,8 @@ class _Descents:
 
     def _follow(self, steps: Array, slopes: Array) -> None:
         """Go along ``steps``, where f starts with slope ``-||step||^2``, to its first minimum."""
-        closing = steps @ self.X.T
-        closing *= self.sides  # how fast the distances grow
-        np.negative(closing, out=closing)
+        closing = -steps @ self.X.T
+        closing *= self.sides  # how fast the distances shrink
         rows, times, bends = self._kinks(closing, slopes)
         bent = np.cumsum(bends, axis=1)
         after = slopes[:, None] * (times - 1.0) + bent  # the slope of f beyond each kink
