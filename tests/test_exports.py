@@ -7,6 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_iris
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
@@ -69,7 +70,7 @@ def test_what_c_cannot_hold():
         Network([[1.0]], [1.0], activation="gated", gates=[[1.0]]).to_c()
 
 
-def converted_outputs(model, X):
+def converted(model, X):
     pytest.importorskip("skl2onnx")
     from skl2onnx import to_onnx
 
@@ -77,8 +78,11 @@ def converted_outputs(model, X):
 
     register_onnx_converters()
     options = {id(model): {"zipmap": False}} if hasattr(model, "classes_") else None
-    graph = to_onnx(model, X[:1].astype(np.float32), options=options)
-    return onnx_outputs(graph.SerializeToString(), X)
+    return to_onnx(model, X[:1], options=options)
+
+
+def converted_outputs(model, X):
+    return onnx_outputs(converted(model, X.astype(np.float32)).SerializeToString(), X)
 
 
 @pytest.mark.parametrize("targets", [1, 2])
@@ -87,6 +91,27 @@ def test_a_regression_pipeline_in_onnx(targets):
     Y = np.column_stack([np.abs(X[:, 0]), X[:, 1]])[:, :targets]
     model = make_pipeline(StandardScaler(), ReLURegressor(0.05, tol=0.01)).fit(X, Y)
     assert_allclose(converted_outputs(model, X)[0], model.predict(X), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int64, bool])
+def test_the_declared_shape_of_a_regression(kind):
+    onnx = pytest.importorskip("onnx")
+    X = (3 * RNG.normal(size=(20, 3))).astype(kind)
+    model = ReLURegressor(0.05, tol=0.01).fit(X, RNG.normal(size=(20, 2)))
+    graph = converted(model, X)
+    declared = graph.graph.output[0].type.tensor_type
+    precision = onnx.TensorProto.DOUBLE if kind is np.float64 else onnx.TensorProto.FLOAT
+    assert declared.elem_type == precision
+    assert [one.dim_value for one in declared.shape.dim] == [0, 2]  # rows are not declared
+    (found,) = onnx_outputs(graph.SerializeToString(), X, kind)
+    assert_allclose(found, model.predict(X), atol=1e-5)
+
+
+def test_no_features_in_onnx():
+    X = RNG.normal(size=(30, 3))
+    model = make_pipeline(StandardScaler(), ReLUFeatures(ReLURegressor(1e3))).fit(X, X[:, 0])
+    assert model.transform(X).shape == (30, 0)
+    assert converted_outputs(model, X)[0].shape == (30, 0)
 
 
 @pytest.mark.parametrize("last", ["features", "ridge"])
@@ -100,20 +125,44 @@ def test_features_in_a_pipeline_in_onnx(last):
     assert_allclose(converted_outputs(model, X)[0], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("n_classes", [2, 3])
-@pytest.mark.parametrize("strings", [False, True])
-@pytest.mark.parametrize("loss", ["logistic", "squared_hinge"])
-def test_a_classification_pipeline_in_onnx(n_classes, strings, loss):
+LABELS = {
+    "int": np.array([-3, 0, 7]),
+    "float": np.array([-1.0, 0.0, 2.0]),
+    "bool": np.array([False, True]),
+    "str": np.array(["a", "é", "c"]),
+    "object": np.array(["a", "b", "c"], dtype=object),
+}
+
+
+def iris_rows(n_classes, labels):
     X, y = load_iris(return_X_y=True)
     rows = (y < n_classes) & (np.arange(150) % 5 == 0)
-    X, y = X[rows][:, :2], y[rows]
-    y = np.array(["a", "b", "c"])[y] if strings else y
+    return X[rows][:, :2].astype(np.float32).astype(np.float64), LABELS[labels][y[rows]]
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "labels"), [(n, one) for one in LABELS for n in (2, 3) if (n, one) != (3, "bool")]
+)
+@pytest.mark.parametrize("loss", ["logistic", "squared_hinge"])
+def test_a_classification_pipeline_in_onnx(n_classes, labels, loss):
+    X, y = iris_rows(n_classes, labels)
     model = make_pipeline(StandardScaler(), ReLUClassifier(0.05, loss=loss, tol=0.01)).fit(X, y)
-    labels, scores = converted_outputs(model, X)
-    assert labels.tolist() == model.predict(X.astype(np.float32)).tolist()
+    found, scores = converted_outputs(model, X)
+    assert found.tolist() == model.predict(X).tolist()
     if loss == "logistic":
         assert_allclose(scores, model.predict_proba(X), atol=1e-5)
     elif n_classes == 3:
         assert_allclose(scores, model.decision_function(X), atol=1e-5)
     else:
-        assert_allclose(scores[:, 1] - scores[:, 0], model.decision_function(X), atol=1e-5)
+        F = model.decision_function(X)
+        assert_allclose(scores, np.column_stack([-F, F]), atol=1e-5)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("loss", ["logistic", "hinge", "squared", "squared_hinge"])
+def test_a_calibrated_classifier_in_onnx(n_classes, loss):
+    X, y = iris_rows(n_classes, "int")
+    model = CalibratedClassifierCV(ReLUClassifier(0.05, loss=loss, tol=0.01), cv=2).fit(X, y)
+    labels, probabilities = converted_outputs(model, X)
+    assert_allclose(probabilities, model.predict_proba(X), atol=1e-5)
+    assert labels.tolist() == model.predict(X).tolist()

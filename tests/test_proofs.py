@@ -596,3 +596,20 @@ def test_onnx_files_of_other_libraries(tmp_path):
     )
     with pytest.raises(ValueError, match="found Linear-Tanh-Linear"):
         certify(tmp_path / "m.onnx", X, y, beta=0.5)
+
+    def cast(to):
+        save(
+            [
+                node("Gemm", ["x", "W", "b"], ["h"]),
+                node("Relu", ["h"], ["r"]),
+                node("Cast", ["r"], ["k"], to=to),
+                node("Cast", ["k"], ["f"], to=onnx.TensorProto.FLOAT),
+                node("Gemm", ["f", "A", "c"], ["y"]),
+            ]
+        )
+        return certify(tmp_path / "m.onnx", X, y, beta=0.5, method="search", max_time=1)
+
+    assert cast(onnx.TensorProto.DOUBLE).objective == pytest.approx(expected, rel=1e-5)
+    for kind in ("INT32", "INT64", "BOOL"):
+        with pytest.raises(ValueError, match=f"a Cast to {kind} can change the values"):
+            cast(getattr(onnx.TensorProto, kind))

@@ -125,8 +125,8 @@ def from_sklearn(model: Any, y: Any) -> tuple[Network, Any]:
 def from_onnx(path: str | PathLike[str]) -> Network:
     """An ONNX file of the form Linear-ReLU-Linear as a :class:`Network`.
 
-    A linear layer is a Gemm, or a MatMul with or without an Add; Identity, Flatten, Cast and
-    Dropout are passed over.
+    A linear layer is a Gemm, or a MatMul with or without an Add; Identity, Flatten, Dropout and a
+    Cast to floats are passed over.
 
     Raises
     ------
@@ -204,6 +204,8 @@ def _layers(onnx: Any, graph: Any, known: dict[str, Any]) -> list[tuple[str, Any
         kind = node.op_type
         if kind == "Constant":
             continue
+        if kind == "Cast":
+            _check_cast(onnx, node)
         inputs = [name for name in node.input if name]
         if current not in inputs:
             raise ValueError(f"the ONNX graph is not a chain of layers: {kind} has other inputs")
@@ -222,6 +224,17 @@ def _layers(onnx: Any, graph: Any, known: dict[str, Any]) -> list[tuple[str, Any
             layers.append((kind, None, None))
         current = node.output[0]
     return layers
+
+
+def _check_cast(onnx: Any, node: Any) -> None:
+    """Casts to floats leave the values as they are; others, to integers say, are refused."""
+    kinds = onnx.TensorProto
+    to = next((one.i for one in node.attribute if one.name == "to"), kinds.UNDEFINED)
+    if to not in (kinds.FLOAT, kinds.DOUBLE, kinds.FLOAT16, kinds.BFLOAT16):
+        raise ValueError(
+            f"the ONNX graph is not a chain of layers: a Cast to {kinds.DataType.Name(to)} can "
+            "change the values; only casts to floats are passed over"
+        )
 
 
 def _gemm(onnx: Any, node: Any, arrays: list[Any]) -> tuple[str, Any, Any]:

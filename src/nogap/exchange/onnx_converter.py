@@ -26,6 +26,15 @@ def register_onnx_converters() -> None:
     ImportError
         skl2onnx is not installed.
 
+    Notes
+    -----
+    Classifiers with another loss than "logistic" give scores in place of probabilities, for two
+    classes ``(-F, F)`` of the decision function F; with the option ``raw_scores`` all do.
+
+    Inside a CalibratedClassifierCV, skl2onnx asks a classifier for raw scores, but not a pipeline.
+    Calibrated probabilities of a pipeline that ends in a logistic classifier, LogisticRegression
+    included, therefore come out wrong: put the calibration inside the pipeline, as its last step.
+
     Examples
     --------
     >>> import numpy as np
@@ -43,10 +52,7 @@ def register_onnx_converters() -> None:
     shapes = require("skl2onnx.common.shape_calculator", "onnx")
     for regressor in (ReLURegressor, ReLURegressorCV):
         skl2onnx.update_registered_converter(
-            regressor,
-            f"Nogap{regressor.__name__}",
-            shapes.calculate_linear_regressor_output_shapes,
-            _convert_regressor,
+            regressor, f"Nogap{regressor.__name__}", _regressor_shape, _convert_regressor
         )
     for classifier in (ReLUClassifier, ReLUClassifierCV):
         skl2onnx.update_registered_converter(
@@ -54,7 +60,11 @@ def register_onnx_converters() -> None:
             f"Nogap{classifier.__name__}",
             shapes.calculate_linear_classifier_output_shapes,
             _convert_classifier,
-            options={"zipmap": [True, False, "columns"], "nocl": [True, False]},
+            options={
+                "zipmap": [True, False, "columns"],
+                "nocl": [True, False],
+                "raw_scores": [True, False],  # what CalibratedClassifierCV and others ask for
+            },
         )
     skl2onnx.update_registered_converter(
         ReLUFeatures, "NogapReLUFeatures", _features_shape, _convert_features
@@ -62,12 +72,13 @@ def register_onnx_converters() -> None:
 
 
 class _Graph:
-    """Nodes and constants in the precision of the input."""
+    """Nodes and constants in the precision of the input, in float32 where it is not of floats."""
 
     def __init__(self, scope: Any, operator: Any, container: Any) -> None:
         types = require("skl2onnx.common.data_types", "onnx")
         self.scope, self.operator, self.container = scope, operator, container
-        self.kind = types.guess_proto_type(operator.inputs[0].type)
+        self.given = types.guess_proto_type(operator.inputs[0].type)
+        self.kind = types.guess_proto_type(types.guess_tensor_type(operator.inputs[0].type))
 
     def constant(self, values: AnyArray, kind: int | None = None) -> str:
         name: str = self.scope.get_unique_variable_name("constant")
@@ -84,7 +95,7 @@ class _Graph:
     def hidden_of(self, network: Network) -> str:
         """Activations of the hidden layer, (n, m)."""
         X = self.operator.inputs[0].full_name
-        if "Int64" in type(self.operator.inputs[0].type).__name__:
+        if self.given != self.kind:
             X = self.node("Cast", [X], to=self.kind)
         bias = np.zeros(network.n_neurons) if network.hidden_bias is None else network.hidden_bias
         hidden = self.node(
@@ -99,18 +110,25 @@ class _Graph:
         return self.node("Gemm", [active, weights, intercept], output)
 
 
+def _set_shape(operator: Any, width: int) -> None:
+    """One output, floats (n, width)."""
+    types = require("skl2onnx.common.data_types", "onnx")
+    like = operator.inputs[0]
+    kind = type(types.guess_tensor_type(like.type))
+    operator.outputs[0].set_type(kind([like.get_first_dimension(), width]))
+
+
+def _regressor_shape(operator: Any) -> None:
+    _set_shape(operator, operator.raw_operator.network_.n_outputs)
+
+
 def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
     graph = _Graph(scope, operator, container)
     graph.outputs_of(operator.raw_operator.network_, operator.outputs[0].full_name)
 
 
 def _features_shape(operator: Any) -> None:
-    like = operator.inputs[0].type
-    if "Int64" in type(like).__name__:
-        types = require("skl2onnx.common.data_types", "onnx")
-        like = types.FloatTensorType()
-    width = operator.raw_operator.estimator_.n_neurons_
-    operator.outputs[0].type = type(like)([like.shape[0] if like.shape else None, width])
+    _set_shape(operator, operator.raw_operator.estimator_.n_neurons_)
 
 
 def _convert_features(scope: Any, operator: Any, container: Any) -> None:
@@ -122,18 +140,24 @@ def _convert_features(scope: Any, operator: Any, container: Any) -> None:
 def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
     model, graph = operator.raw_operator, _Graph(scope, operator, container)
     label, scores = (variable.full_name for variable in operator.outputs)
+    raw = container.get_options(model, {"raw_scores": False})["raw_scores"]
+    probabilities = model.loss == "logistic" and not raw
     F = graph.outputs_of(model.network_)
-    if model.classes_.size == 2:  # one output: as two of opposite halves
-        F = graph.node("Mul", [F, graph.constant(np.array([[-0.5, 0.5]]))])
-    if model.loss == "logistic":
+    if model.classes_.size == 2:
+        # One output F. As scores, (-F, F), as of scikit-learn's linear classifiers: calibration
+        # takes the second. As probabilities, halves, whose softmax is the logistic function of F.
+        size = 0.5 if probabilities else 1.0
+        F = graph.node("Mul", [F, graph.constant(np.array([[-size, size]]))])
+    if probabilities:
         graph.node("Softmax", [F], scores, axis=1)
     else:
         graph.node("Identity", [F], scores)
     index = graph.node("ArgMax", [F], axis=1, keepdims=0)
     proto = require("onnx", "onnx").TensorProto
-    classes = model.classes_
-    if classes.dtype.kind in "iub":
+    labels = require("skl2onnx.common.utils_classifier", "onnx")
+    classes = labels.get_label_classes(scope, model)  # indices with the option nocl
+    if all(isinstance(one, str) for one in classes):
+        names = graph.constant(np.array([one.encode() for one in classes]), proto.STRING)
+    else:  # whole numbers, of whatever type; skl2onnx declares them as int64
         names = graph.constant(classes.astype(np.int64), proto.INT64)
-    else:
-        names = graph.constant(np.array([str(c).encode() for c in classes]), proto.STRING)
     graph.node("Gather", [names, index], label, axis=0)
