@@ -55,8 +55,8 @@ def certify(
         ``MLPRegressor(alpha=...)`` and ``MLPClassifier`` have beta = alpha, and decay no biases.
     loss, hidden_bias, fit_intercept, sample_weight
         As in :func:`nogap.train`; a classifier needs its own loss named. A hidden bias of the model
-        counts as a penalised ones column, a bias of its output as an intercept, whether or not
-        these flags are set.
+        counts as a penalised ones column, a bias of its output (of a network or an ONNX file, one
+        that is not zero) as an intercept, whether or not these flags are set.
     method : {"auto", "exact", "bound", "search"}
         "exact" settles all activation patterns (one output; of sign units, all cells); "bound"
         proves what the time allows, by branch and bound (of tanh units, by the sign units whose
