@@ -226,7 +226,6 @@ def test_the_least_norm_of_ill_conditioned_data_is_not_overstated(depth, paralle
 def test_a_network_may_fit_with_a_singular_value_that_counts_as_zero(depth, beta, least):
     X, y = np.diag([1.0, least]), np.array([0.0, 1.0])
     known = beta * depth / 2 * least ** (-2 / depth)  # of the network that interpolates
-    assert known < 0.99 or depth == 4
     for Y in (y, np.column_stack([y, y[::-1]])):
         solution = deep_linear(X, Y, beta, depth)
         more = 0.0 if Y.ndim == 1 else beta * depth / 2  # of the other output
