@@ -221,6 +221,35 @@ def test_the_least_norm_of_ill_conditioned_data_is_not_overstated(depth, paralle
         assert 0.9 * least <= certificate.lower_bound <= least
 
 
+@pytest.mark.parametrize(("depth", "beta"), [(6, 1e-7), (4, 1e-9)])
+@pytest.mark.parametrize("least", [3e-16, 1e-17])
+def test_a_network_may_fit_with_a_singular_value_that_counts_as_zero(depth, beta, least):
+    X, y = np.diag([1.0, least]), np.array([0.0, 1.0])
+    known = beta * depth / 2 * least ** (-2 / depth)  # of the network that interpolates
+    for Y in (y, np.column_stack([y, y[::-1]])):
+        solution = deep_linear(X, Y, beta, depth)
+        more = 0.0 if Y.ndim == 1 else beta * depth / 2  # of the other output
+        assert 0.01 * known < solution.certificate.lower_bound <= known + more
+        assert solution.certificate.kind == "bound"
+        assert solution.status is Status.BOUND
+    # where beta is not that small, no network gains from the rounding
+    solution = deep_linear(X, y, 0.01, depth)
+    assert solution.status is Status.OPTIMAL_BY_REDUCTION
+    assert solution.certificate.relative_gap < 1e-10
+
+
+def test_a_tiny_beta_leaves_well_conditioned_and_exact_data_proved():
+    X, y = data(8, 3, 2)
+    ray = np.outer([1.0, 2.0, 3.0, 0.0], [1.0, 1.0])
+    for rows, targets in ((X, y), (X.T, y[:3]), (ray, y[:4])):
+        solution = deep_linear(rows, targets, 1e-7, 6)
+        assert solution.status is Status.OPTIMAL_BY_REDUCTION
+        assert solution.certificate.kind == "exact"
+    solution = deep_relu_rank_one(ray, y[:4], 1e-9, 6)
+    assert solution.status is Status.OPTIMAL_BY_REDUCTION
+    assert solution.certificate.relative_gap < 1e-10
+
+
 def test_deep_linear_refusals():
     X, Y = data(10, 4, 6, 3)
     with pytest.raises(ValueError, match=r"depth .* at least 2, got 1"):
@@ -336,6 +365,31 @@ def test_deep_relu_network_on_a_ray_is_the_best_of_many_starts(depth, outputs):
     assert abs(solution.certificate.relative_gap) < 1e-10
     norms = [np.linalg.norm(W) for W in solution.network.weights]
     assert_allclose(norms, norms[0], rtol=1e-12)
+
+
+@pytest.mark.parametrize(("depth", "beta"), [(2, 1e-11), (3, 1e-8), (4, 1e-6), (6, 1e-6)])
+def test_a_network_may_fit_with_what_deviates_from_rank_one(depth, beta):
+    X, y = np.array([[1.0, 0.0], [1.0, 1e-9]]), np.array([1.0, -1.0])
+    sizes = np.array([1.0, 2e9]) ** (1 / depth)  # relu(x_1) - 2e9 relu(x_2)
+    paths = [np.diag(sizes)] * (depth - 1) + [np.array([[sizes[0]], [-sizes[1]]])]
+    known = deep_objective(paths, X, y[:, None], beta, "relu")[0]
+    assert known < 0.1
+    solution = deep_relu_rank_one(X, y, beta, depth)
+    assert 0.9 * known < solution.certificate.lower_bound <= known
+    assert solution.certificate.kind == "bound"
+    assert solution.status is Status.BOUND
+    assert not solution.status.converged
+    proved = deep_relu_rank_one(X, y, 0.1, depth)
+    assert proved.status is Status.OPTIMAL_BY_REDUCTION
+    assert proved.certificate.relative_gap < 1e-8
+
+
+def test_a_network_may_fit_with_a_row_that_points_the_other_way_a_little():
+    X, y, beta = np.array([[1.0], [-1e-9]]), np.array([0.0, 1.0]), 1e-6
+    solution = deep_relu_rank_one(X, y, beta, 6)
+    known = beta * 3 * 1e9 ** (1 / 3)  # 1e9 relu(-x)
+    assert 0.9 * known < solution.certificate.lower_bound <= known
+    assert solution.status is Status.BOUND
 
 
 def test_deep_relu_network_refuses_rays_of_both_signs():

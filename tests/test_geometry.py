@@ -193,3 +193,8 @@ def test_region_refusals():
         decision_regions(Network([[1.0]], [1.0])).polygons([0, 0], [1, 1])
     with pytest.raises(ValueError, match="low must lie below high"):
         decision_regions(Network([[1.0, 0.0]], [1.0])).polygons([0, 1], [1, 1])
+    g = np.random.default_rng(0)
+    wide = Network(g.standard_normal((60, 5)), g.standard_normal(60), g.standard_normal(60))
+    with pytest.raises(ValueError, match=r"too many cells to list: its 60 neurons") as refused:
+        decision_regions(wide)
+    assert "patterns" not in str(refused.value)

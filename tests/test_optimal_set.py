@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from time import process_time
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy.optimize import linprog
 from tests.reference import dual_correlation, patterns_by_rays, relu_network_objective, relu_optimum
 
 from nogap import Network, optimal_set, train
+from nogap.closed_form import deep_linear
 
 
 def random_problem(n, d, seed):
@@ -195,3 +197,42 @@ def test_refusals():
         optimal_set(X, y, beta=0.01, solution=rough)
     with pytest.raises(ValueError, match=r"sizes must be .* non-negative numbers"):
         optimal_set(X, y, beta=0.5).network([1.0] * 99)
+
+
+def test_solutions_of_other_problems_are_refused():
+    X, y = random_problem(10, 2, 0)
+    solution = train(X, y, beta=0.2, patterns="all", tol=1e-9, random_state=0)
+    assert_allclose(
+        optimal_set(X, y, beta=0.2, solution=solution).objective, solution.objective, rtol=1e-9
+    )
+    for beta in (0.1, 5.0):
+        with pytest.raises(ValueError, match=r"the solution is for beta = 0\.2, and beta is"):
+            optimal_set(X, y, beta=beta, solution=solution)
+    other, _ = random_problem(10, 2, 1)
+    labels = np.sign(y)
+    for rows, targets, loss in ((other, y, "squared"), (X, -y, "squared"), (X, labels, "logistic")):
+        with pytest.raises(ValueError, match=r"of another problem: it states the objective"):
+            optimal_set(rows, targets, beta=0.2, loss=loss, solution=solution)
+    with pytest.raises(ValueError, match=r"has no hidden biases .* hidden_bias=True"):
+        optimal_set(X, y, beta=0.2, hidden_bias=True, solution=solution)
+    with pytest.raises(ValueError, match=r"solution must be what nogap\.train returned.* got str"):
+        optimal_set(X, y, beta=0.2, solution="x")
+    with pytest.raises(ValueError, match="two-layer ReLU network"):
+        optimal_set(X, y, beta=0.2, solution=deep_linear(X, y, 0.2, 3))
+
+
+def test_own_training_that_falls_short_is_not_put_on_the_user(monkeypatch):
+    X, y = random_problem(8, 2, 0)
+    rough = train(X, y, beta=0.01, patterns=1, random_state=0)
+    monkeypatch.setattr(sys.modules[optimal_set.__module__], "train", lambda *_, **__: rough)
+    with pytest.raises(ValueError, match=r"training within optimal_set fell short"):
+        optimal_set(X, y, beta=0.01)
+
+
+def test_too_many_patterns_are_refused_before_training():
+    X, y = random_problem(200, 6, 0)
+    began = process_time()
+    with pytest.raises(ValueError, match=r"all activation patterns, 1,000,000 at most") as refused:
+        optimal_set(X, y, beta=1.0)
+    assert process_time() - began < 10
+    assert "max_patterns" not in str(refused.value)

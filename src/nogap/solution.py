@@ -56,7 +56,7 @@ class Status(Enum):
     BOUND = (
         "bound",
         (
-            "No closed form is known for these targets: the lower bound is proved, and the network "
+            "No closed form is known for these data: the lower bound is proved, and the network "
             "is the one that comes with it, not the best one."
         ),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from numbers import Integral
 from typing import Any
 
@@ -69,6 +70,47 @@ def one_signed(factors: RankOne) -> RankOne:
     return RankOne(np.maximum(factors.c, 0.0), factors.a, factors.error - min(lowest, 0.0))
 
 
+def rank_one_deviation(X: Array, factors: RankOne) -> float:
+    """Frobenius norm of ``X - c a'``, from above, for the c >= 0 of :func:`one_signed`."""
+    left = X - np.outer(factors.c, factors.a)
+    largest = float(np.abs(left).max())
+    if largest == 0:
+        return 0.0
+    # squares of what is left of small data would underflow
+    rounding = 2 * EPS * float(np.linalg.norm(factors.c))
+    return largest * float(np.linalg.norm(left / largest)) + rounding
+
+
+def on_one_ray(X: Array) -> bool:
+    """Whether the rows are non-negative multiples of one vector exactly, in rational arithmetic."""
+    k, pivot = np.unravel_index(np.argmax(np.abs(X)), X.shape)
+    if np.any(X[:, pivot] * np.sign(X[k, pivot]) < 0):
+        return False
+    return exactly_rank_one(X)
+
+
+def exactly_rank_one(X: Array) -> bool:
+    """Whether X has rank one (or zero) without any rounding, in rational arithmetic."""
+    k, pivot = np.unravel_index(np.argmax(np.abs(X)), X.shape)
+    lead = [Fraction(v) for v in X[k].tolist()]
+    for row in X.tolist():
+        share = Fraction(row[pivot])
+        if any(Fraction(v) * lead[pivot] != share * b for v, b in zip(row, lead, strict=True)):
+            return False
+    return True
+
+
+def cut_deviation(X: Array, sizes: Array, rank: int) -> float:
+    """Spectral norm of what X without its singular values beyond the rank may lack of X.
+
+    That is the largest that is cut, and the error with which all of them are computed.
+    """
+    if rank == 0:
+        return 0.0
+    cut = float(sizes[rank]) if rank < sizes.size else 0.0
+    return cut + max(X.shape) * EPS * float(sizes[0])
+
+
 @dataclass(frozen=True)
 class Isometry:
     """``X = scale * left @ right'`` with orthonormal columns, up to a relative ``spread``."""
@@ -77,6 +119,7 @@ class Isometry:
     right: Array  # (d, r)
     scale: float
     spread: float
+    cut: float  # spectral norm of what is left of X where singular values count as zero
 
 
 def isometry(X: Array) -> Isometry:
@@ -84,7 +127,8 @@ def isometry(X: Array) -> Isometry:
     left, sizes, right = np.linalg.svd(X, full_matrices=False)
     rank = int(np.sum(sizes > max(X.shape) * EPS * sizes[0]))
     if rank == 0:  # of zero data every multiple is an isometry
-        return Isometry(left[:, :0], right[:0].T, 1.0, 0.0)
+        return Isometry(left[:, :0], right[:0].T, 1.0, 0.0, 0.0)
+    cut = cut_deviation(X, sizes, rank) if rank < sizes.size else 0.0
     sizes = sizes[:rank]
     spread = float(1.0 - sizes[-1] / sizes[0])
     if spread > TOLERANCE:
@@ -92,7 +136,8 @@ def isometry(X: Array) -> Isometry:
             "the closed form needs whitened data, X'X or XX' a multiple of the identity: the "
             f"singular values of X range from {sizes[-1]:.6g} to {sizes[0]:.6g}; whiten X"
         )
-    return Isometry(left[:, :rank], right[:rank].T, float(np.sqrt(sizes[0] * sizes[-1])), spread)
+    scale = float(np.sqrt(sizes[0] * sizes[-1]))
+    return Isometry(left[:, :rank], right[:rank].T, scale, spread, cut)
 
 
 def whitened_rows(X: Array) -> float:

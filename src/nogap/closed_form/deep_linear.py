@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,7 @@ from nogap.closed_form.results import (
     diagonal_layers,
     interpolation_status,
     parallel_penalty,
+    reduced,
     weight_decay,
 )
 from nogap.formulation import formulate
@@ -58,7 +60,9 @@ def deep_linear(
     Solution
         A linear :class:`~nogap.DeepNetwork` whose layers have equal norms. Status
         ``OPTIMAL_BY_REDUCTION`` for L >= 3: the single unknown that is left (the norm of w, or each
-        singular value) is settled globally, the zero network included. ``OPTIMAL``, with a dual
+        singular value) is settled globally, the zero network included. ``BOUND``, kind "bound",
+        where beta is so small that a network could fit with the rounding of X, with singular values
+        that count as zero. ``OPTIMAL``, with a dual
         certificate, for L = 2 and for parallel sub-networks, which are the diagonal of the hidden
         layers.
 
@@ -101,15 +105,21 @@ def _one_output(X: Array, Y: Array, beta: float, depth: int) -> Solution[DeepNet
     w = np.zeros(X.shape[1])
     if found.radius > 0:
         w = ridge.weights(_settled_multiplier(ridge, found.radius, beta, depth))
-    return deep(
+    otherwise = -math.inf
+    if ridge.full_rank:  # a deviation is a factor 1 + eta of the outputs or of the weights
+        eta = ridge.deviation / float(ridge.sizes[-1])
+        otherwise = found.lower_bound - 4 * eta * float(np.sum(Y**2))
+    return reduced(
         X,
         Y,
         _layers(w[:, None], depth),
         beta=beta,
-        penalty=weight_decay(_layers(w[:, None], depth)),
-        lower_bound=found.lower_bound,
-        status=Status.OPTIMAL_BY_REDUCTION,
+        bound=found.lower_bound,
+        missed=math.sqrt(2.0 * ridge.missed),
+        deviation=ridge.deviation,
         proof=ONE_UNKNOWN,
+        otherwise=otherwise,
+        exactly=lambda: ridge.sizes.size == 1 and conditions.exactly_rank_one(X),
     )
 
 
@@ -133,15 +143,16 @@ def _several_outputs(X: Array, Y: Array, beta: float, depth: int) -> Solution[De
     missed = 0.5 * float(np.sum((Y - data.left @ (data.left.T @ Y)) ** 2))
     value = missed + shrinkage_objective(sizes, shrunk, shrunk_beta, depth)
     total = float(np.sum(Y**2))
-    return deep(
+    return reduced(
         X,
         Y,
         network,
         beta=beta,
-        penalty=weight_decay(network),
-        lower_bound=below(value, total) - 4 * data.spread * total,
-        status=Status.OPTIMAL_BY_REDUCTION,
+        bound=below(value, total) - 4 * data.spread * total,
+        missed=math.sqrt(2.0 * missed),
+        deviation=data.cut,
         proof=SINGULAR_VALUES,
+        exactly=lambda: data.left.shape[1] == 1 and conditions.exactly_rank_one(X),
     )
 
 

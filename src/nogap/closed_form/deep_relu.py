@@ -21,6 +21,7 @@ from nogap.closed_form.results import (
     below,
     deep,
     diagonal_layers,
+    reduced,
     weight_decay,
 )
 from nogap.formulation import formulate
@@ -49,7 +50,9 @@ def deep_relu_rank_one(X: Any, y: ArrayLike, beta: float, depth: int) -> Solutio
     -------
     Solution
         A :class:`~nogap.DeepNetwork` of width one, ``W_l = t phi_{l-1} phi_l'`` with equal norms t;
-        the global optimum for every depth (status ``OPTIMAL_BY_REDUCTION``).
+        the global optimum for every depth (status ``OPTIMAL_BY_REDUCTION``). Where beta is so small
+        that a network could fit with what X deviates from rank one, a lower bound that allows for
+        that (status ``BOUND``, kind "bound").
 
     Raises
     ------
@@ -83,17 +86,16 @@ def deep_relu_rank_one(X: Any, y: ArrayLike, beta: float, depth: int) -> Solutio
     network = diagonal_layers(factors.a[:, None], best / length, direction[:, None], depth, "relu")
     total = float(np.sum(Y**2))
     value = 0.5 * (total - wanted**2) + shrinkage_objective(np.array([wanted]), best, inner, depth)
-    # with X = ca' + E the outputs differ by ||E|| (2 ||Y|| / ||c||) at most
-    allowance = 4 * factors.error / length * total
-    return deep(
+    return reduced(
         rows,
         Y,
         network,
         beta=beta,
-        penalty=weight_decay(network),
-        lower_bound=below(value, total) - allowance,
-        status=Status.OPTIMAL_BY_REDUCTION,
+        bound=below(value, total),
+        missed=float(np.linalg.norm(Y - np.outer(factors.c / length, slope))),
+        deviation=conditions.rank_one_deviation(rows, factors),
         proof=SINGULAR_VALUES,
+        exactly=lambda: conditions.on_one_ray(rows),
     )
 
 

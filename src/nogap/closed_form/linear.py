@@ -83,6 +83,8 @@ class Ridge:
         left, sizes, right = np.linalg.svd(X, full_matrices=False)
         rank = int(np.sum(sizes > max(X.shape) * EPS * sizes[0]))
         self.sizes, self.right = sizes[:rank], right[:rank]
+        self.deviation = conditions.cut_deviation(X, sizes, rank)
+        self.full_rank = 0 < rank == sizes.size
         self.targets = left[:, :rank].T @ y
         self.missed = 0.5 * float(np.sum((y - left[:, :rank] @ self.targets) ** 2))
         self.moments = self.sizes * self.targets  # X'y in the basis of the right vectors

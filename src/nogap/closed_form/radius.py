@@ -13,6 +13,7 @@ a few hundred evaluations.
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -94,6 +95,58 @@ def _interval_bound(left: Tangent, right: Tangent, beta: float, depth: int) -> t
     return bound, min(max(meet, a + tenth), b - tenth)
 
 
+def allow_for_deviation(
+    bound: float, reached: float, missed: float, deviation: float, beta: float, depth: int
+) -> float:
+    """A lower bound for data that deviate from those for which ``bound`` is one.
+
+    A network whose layers have the product of norms t moves its outputs by u = t times the
+    deviation at most, and its penalty is ``beta L / 2 t^(2/L)`` at least.  So its objective is
+    ``bound - r u - u^2 / 2`` at least, with r the norm of its residual, and it is also
+    ``1/2 (missed - u)_+^2`` and the penalty at least.  The first serves up to some u, the second
+    beyond it; every such u gives a bound, and the best of some is taken.
+
+    Parameters
+    ----------
+    bound : float
+        No network has a smaller objective on the data without the deviation.
+    reached : float
+        The objective of some network on the data as they are.
+    missed : float
+        No network has a residual of smaller norm on the data without the deviation.
+    deviation : float
+        Frobenius norm of the difference of the data; the spectral norm for linear networks.
+    """
+    residual = math.sqrt(2.0 * reached)
+    if deviation == 0 or residual == 0:
+        return bound
+    with np.errstate(over="ignore", invalid="ignore"):
+        inner = float(beta * np.float64(deviation) ** (-2.0 / depth))  # of the penalty in u
+        most = float(np.float64(2.0 * reached / (inner * depth)) ** (0.5 * depth))
+
+        def far(u: Array) -> Array:
+            loss = 0.5 * np.maximum(missed - u, 0.0) ** 2
+            return np.asarray(loss + 0.5 * depth * inner * u ** (2.0 / depth))
+
+        u = residual * np.geomspace(1e-18, 1.0, 289)
+        beyond = far(u)
+        local = _local_minimum(missed, inner, depth)
+        beyond[u < local] = np.minimum(beyond[u < local], far(np.array(local)))
+        # the penalty of those that move further than ``most`` is above the objective reached
+        u, beyond = np.append(u, most), np.append(beyond, np.inf)
+        near = bound - residual * u - 0.5 * u**2
+    return min(bound, max(0.0, float(np.max(np.minimum(near, beyond)))))
+
+
+def _local_minimum(s: float, beta: float, depth: int) -> float:
+    """Where ``1/2 (g - s)^2 + beta L / 2 g^(2/L)`` has a local minimum besides zero; else 0."""
+    if depth == 2:
+        return max(s - beta, 0.0)
+    power = 2.0 / depth - 1.0
+    turn = (-power * beta) ** (1.0 / (1.0 - power))  # where the derivative is least
+    return _larger_root(s, beta, power) if turn - s + beta * turn**power < 0 else 0.0
+
+
 def shrink_by_power(sizes: Array, beta: float, depth: int) -> Array:
     """``argmin_{g >= 0} 1/2 (g - s)^2 + beta L / 2 g^(2/L)`` for each s >= 0, to rounding.
 
@@ -102,14 +155,11 @@ def shrink_by_power(sizes: Array, beta: float, depth: int) -> Array:
     """
     if depth == 2:
         return np.maximum(sizes - beta, 0.0)
-    power = 2.0 / depth - 1.0
-    turn = (-power * beta) ** (1.0 / (1.0 - power))  # where the derivative is least
     shrunk = np.zeros_like(sizes)
     for k, s in enumerate(sizes):
-        if turn - s + beta * turn**power < 0:
-            root = _larger_root(float(s), beta, power)
-            worth = 0.5 * s**2 - 0.5 * (root - s) ** 2 - power_penalty(root, beta, depth)
-            shrunk[k] = root if worth > 0 else 0.0
+        root = _local_minimum(float(s), beta, depth)
+        worth = 0.5 * s**2 - 0.5 * (root - s) ** 2 - power_penalty(root, beta, depth)
+        shrunk[k] = root if worth > 0 else 0.0
     return shrunk
 
 

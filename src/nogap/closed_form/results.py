@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
 from nogap._typing import Array
 from nogap.certificate import Certificate, Correlation, Kind, certificate_from_dual
+from nogap.closed_form.radius import allow_for_deviation
 from nogap.formulation import to_network
 from nogap.networks.deep import DeepNetwork
 from nogap.problem import EPS, Problem
@@ -19,6 +21,8 @@ DUAL_POINT = "proved; the residual, scaled, is a dual point of the convex progra
 ONE_UNKNOWN = "proved; the global minimum over the unknown that is left is enclosed"
 SINGULAR_VALUES = "proved; each singular value is settled by a function of one unknown"
 CLOSED = 1e-8  # relative gap at which a closed form counts as proved
+DEVIATION = "proved; what networks can gain from how X differs from data of the closed form is off"
+NEGLIGIBLE = 1e-6  # share of the objective that a deviation of the data may cost an exact proof
 FITTED = 1e-6  # and at which an interpolation does, whose data may be ill-conditioned
 
 
@@ -106,6 +110,57 @@ def deep(
         proof=proof,
     )
     return Solution(network, value, certificate, status)
+
+
+def reduced(
+    X: Array,
+    Y: Array,
+    network: DeepNetwork,
+    *,
+    beta: float,
+    bound: float,
+    missed: float,
+    deviation: float,
+    proof: str,
+    otherwise: float = -math.inf,
+    exactly: Callable[[], bool] | None = None,
+) -> Solution[DeepNetwork]:
+    """The solution of a reduction to one unknown that holds for data within ``deviation`` of X.
+
+    Where networks could gain more than a negligible share of the objective from the deviation, the
+    network is not proved optimal, and what is left is a lower bound.
+
+    Parameters
+    ----------
+    bound, missed, deviation : float
+        As in :func:`~nogap.closed_form.radius.allow_for_deviation`; ``missed`` up to rounding.
+    otherwise : float
+        Another lower bound, for X itself.
+    exactly : callable, optional
+        Whether the deviation is but rounding, and ``bound`` holds for X itself; asked only where
+        that makes a difference.
+    """
+    penalty, rounding = weight_decay(network), 64 * EPS * float(np.linalg.norm(Y))
+    residual = float(np.linalg.norm(Y - network.decision(X))) + rounding
+    reached = 0.5 * residual**2 + beta * penalty
+    lower = allow_for_deviation(
+        bound, reached, max(missed - rounding, 0.0), deviation, beta, network.n_layers
+    )
+    lower = max(lower, otherwise)
+    if bound - lower > NEGLIGIBLE * reached and exactly is not None and exactly():
+        lower = bound
+    proved = bound - lower <= NEGLIGIBLE * reached
+    return deep(
+        X,
+        Y,
+        network,
+        beta=beta,
+        penalty=penalty,
+        lower_bound=lower,
+        status=Status.OPTIMAL_BY_REDUCTION if proved else Status.BOUND,
+        proof=proof if proved else DEVIATION,
+        kind="exact" if proved else "bound",
+    )
 
 
 def diagonal_layers(

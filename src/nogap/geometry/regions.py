@@ -17,6 +17,7 @@ from nogap._validation import check_matrix, numbers
 from nogap.networks.two_layer import Network
 from nogap.oracles.box_distance import active_signs, cone_projection
 from nogap.patterns import enumerate_patterns
+from nogap.patterns.enumerate import TooManyPatternsError
 
 CHANGES = 1e-9  # share of a piece's slope below which what it reaches counts as rounding
 MOST_CELLS = 200_000
@@ -57,7 +58,15 @@ def decision_regions(network: Network) -> DecisionRegions:
     planes = np.column_stack([network.hidden_weights, bias])  # (m, d + 1)
     forward = np.zeros((1, planes.shape[1]))
     forward[0, -1] = 1.0
-    listed = enumerate_patterns(np.concatenate([planes, forward]), max_patterns=2 * MOST_CELLS)
+    try:
+        listed = enumerate_patterns(np.concatenate([planes, forward]), max_patterns=2 * MOST_CELLS)
+    except TooManyPatternsError as error:
+        raise ValueError(
+            f"the network has too many cells to list: its {network.n_neurons:,} neurons and the "
+            f"plane at infinity cut space into {error.cells} cones, half of them cells of inputs, "
+            f"and {MOST_CELLS:,} cells are the most; take a network of fewer neurons (a larger "
+            "beta, or network.prune) or of fewer inputs"
+        ) from None
     patterns = listed[listed[:, -1], :-1] & planes.any(axis=1)  # a zero neuron is never active
     pieces = patterns @ (planes * network.output_weights)
     pieces[:, -1] += network.intercept[0]

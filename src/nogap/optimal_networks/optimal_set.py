@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nogap._typing import Array, ArrayLike, RandomState
+from nogap._typing import Array, ArrayLike, BoolArray, RandomState
 from nogap._validation import check_optional_count, generator
 from nogap.formulation import formulate, from_network, to_network
 from nogap.losses import Logistic, Loss, Squared
@@ -15,6 +15,7 @@ from nogap.optimal_networks.directions import ActiveCells, active_cells
 from nogap.optimal_networks.polytope import ZERO, Polytope
 from nogap.pattern_choice import dense_rows
 from nogap.patterns import enumerate_patterns
+from nogap.patterns.enumerate import TooManyPatternsError
 from nogap.problem import Problem
 from nogap.solution import Solution
 from nogap.solvers.features import Features
@@ -26,7 +27,9 @@ from nogap.units import ReLU
 
 TRAINING_TOLERANCE = 1e-9
 ACTIVE = 1e-6  # relative distance to beta at which a correlation counts as attaining it
-NEEDED_GAP = 1e-6  # relative gap of a solution that is passed in
+NEEDED_GAP = 1e-6  # relative gap of a solution, and agreement of its objective with the problem
+MOST_CELLS = 1_000_000  # a few minutes
+MOST_BYTES = 1 << 34  # of the list of patterns
 SAME = 1e-4  # default tolerance of membership
 
 
@@ -45,7 +48,8 @@ def optimal_set(
     Parameters
     ----------
     X : array (n, d)
-        Few enough rows to list all activation patterns: 200 in three dimensions take seconds.
+        Few enough rows to list all activation patterns, a million at most: 200 in three dimensions
+        take seconds.
     y : array (n,)
         One output.
     beta : float
@@ -64,7 +68,8 @@ def optimal_set(
     Raises
     ------
     ValueError
-        A loss with several optimal predictions, several outputs, or a solution with a gap.
+        A loss with several optimal predictions, several outputs, too many activation patterns, or
+        a solution with a gap or of another problem.
 
     Notes
     -----
@@ -90,7 +95,11 @@ def optimal_set(
         )
     if problem.n_outputs != 1:
         raise ValueError(f"optimal_set serves one output, y has {problem.n_outputs}")
-    if solution is None:
+    rows = dense_rows(problem)
+    patterns = _all_patterns(rows)
+    if solution is not None:
+        _check_solution(problem, solution, hidden_bias)
+    else:
         solution = train(
             X,
             y,
@@ -101,16 +110,65 @@ def optimal_set(
             tol=TRAINING_TOLERANCE,
             random_state=random_state,
         )
+        gap = solution.certificate.relative_gap
+        if not gap <= NEEDED_GAP:
+            raise ValueError(
+                f"training within optimal_set fell short of the optimum: it ended with status "
+                f"{solution.status} at a relative gap of {gap:.2g}, where {NEEDED_GAP:g} is "
+                "needed; try a larger beta, or pass a solution= with a smaller gap"
+            )
+    v = _dual_point(problem, from_network(problem, solution.network, hidden_bias))
+    cells = active_cells(rows, v, patterns, problem.beta, ACTIVE)
+    return OptimalSet(problem, rows, cells, hidden_bias)
+
+
+def _all_patterns(rows: Array) -> BoolArray:
+    """The list of cells, before any training, so that what is too large is refused at once."""
+    most = max(1, min(MOST_CELLS, MOST_BYTES // rows.shape[0]))
+    try:
+        return enumerate_patterns(rows, max_patterns=most)
+    except TooManyPatternsError as error:
+        raise ValueError(
+            f"optimal_set goes through all activation patterns, {most:,} at most, and these "
+            f"{rows.shape[0]:,} rows have {error.cells}; take fewer rows or columns"
+        ) from None
+
+
+def _check_solution(problem: Problem, solution: Any, hidden_bias: bool) -> None:
+    """Refuse what is no solution of this very problem, or has a gap."""
+    if not isinstance(solution, Solution):
+        raise ValueError(
+            f"solution must be what nogap.train returned, or None, got {type(solution).__name__}"
+        )
+    network: Any = solution.network
+    if not isinstance(network, Network) or network.activation != "relu":
+        raise ValueError("the solution must hold a two-layer ReLU network")
+    if not np.isclose(solution.certificate.beta, problem.beta, rtol=1e-12):
+        raise ValueError(
+            f"the solution is for beta = {solution.certificate.beta:g}, and beta is "
+            f"{problem.beta:g} here; pass the beta that it was trained with"
+        )
+    biased = network.hidden_bias is not None
+    if (network.n_neurons and biased != hidden_bias) or network.intercept.any():
+        has = "hidden biases" if biased else "no hidden biases"
+        raise ValueError(
+            f"the network of the solution has {has} and the intercept "
+            f"{network.intercept[0]:g}, and this problem has hidden_bias={hidden_bias} and none"
+        )
+    neurons = from_network(problem, network, hidden_bias)
+    F = outputs(problem, ReLU(), neurons)
+    value = problem.loss_value(F) + problem.beta * float(neurons.sizes.sum())
+    if not np.isclose(value, solution.objective, rtol=NEEDED_GAP, atol=0.0):
+        raise ValueError(
+            f"the solution is of another problem: it states the objective {solution.objective:.8g}"
+            f", and on this X, y and loss its network has {value:.8g}"
+        )
     gap = solution.certificate.relative_gap
     if not gap <= NEEDED_GAP:
         raise ValueError(
             f"the solution has a relative gap of {gap:.2g} and says little of the optimum; train "
             f"it to {NEEDED_GAP:g}"
         )
-    rows = dense_rows(problem)
-    v = _dual_point(problem, from_network(problem, solution.network, hidden_bias))
-    cells = active_cells(rows, v, enumerate_patterns(rows), problem.beta, ACTIVE)
-    return OptimalSet(problem, rows, cells, hidden_bias)
 
 
 def _dual_point(problem: Problem, neurons: Neurons) -> Array:

@@ -23,6 +23,20 @@ _DEFAULT_BYTES = 1 << 34  # largest result without an explicit max_patterns
 _BLOCK = 1 << 24  # bytes of the largest temporary array while the result is filled
 
 
+class TooManyPatternsError(ValueError):
+    """More cells than were allowed: how many, for callers whose users have no such limit to set.
+
+    Attributes
+    ----------
+    cells : str
+        "between 1,000 and 2,000"
+    """
+
+    def __init__(self, message: str, cells: str) -> None:
+        super().__init__(message)
+        self.cells = cells
+
+
 def max_pattern_count(n_rows: int, rank: int) -> int:
     """Return the largest possible number of activation patterns, 2 * sum_{k<r} C(n - 1, k).
 
@@ -183,11 +197,13 @@ def _refuse_too_many(lines: Lines, max_patterns: int | None) -> None:
         return
     allowed = f"max_patterns={limit:,}" if max_patterns else f"the {limit:,} that fit into 16 GiB"
     exactly = " (exactly that many in general position)" if least < most else ""
-    raise ValueError(
+    cells = f"between {_in_words(least)} and {_in_words(most)}"
+    raise TooManyPatternsError(
         f"X has more activation patterns than {allowed}: its {len(lines):,} distinct hyperplanes "
-        f"of rank {lines.rank:,} have between {_in_words(least)} and {_in_words(most)} cells"
+        f"of rank {lines.rank:,} have {cells} cells"
         f"{exactly}. Raise max_patterns, or do without the full list: patterns=<an int> samples "
-        'that many patterns and patterns="adaptive" finds neurons as they are needed.'
+        'that many patterns and patterns="adaptive" finds neurons as they are needed.',
+        cells,
     )
 
 
