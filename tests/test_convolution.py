@@ -239,6 +239,45 @@ def test_circular_three_layers(norm, optimum, tmp_path):
     assert loaded.filter_norm == norm
 
 
+@pytest.mark.parametrize("beta", [1e-6, 1e-7, 1e-8])
+def test_a_small_penalty_erases_no_circular_filter(beta):
+    g = np.random.default_rng(0)
+    X, y = g.standard_normal((30, 6)), g.standard_normal(30)
+    least = 0.5 * np.sum((X @ np.linalg.lstsq(X, y)[0] - y) ** 2)  # without a penalty
+    solution = circular_linear(X, y, beta=beta)
+    assert solution.network.n_neurons == 1
+    assert least <= solution.objective <= least * (1 + 10 * beta)
+    assert solution.certificate.relative_gap <= 1e-6
+    assert solution.status is Status.OPTIMAL
+    assert solution.certificate.lower_bound <= solution.objective
+
+
+@pytest.mark.parametrize("norm", ["vector", "matrix"])
+def test_three_circular_layers_with_a_small_penalty(norm):
+    g = np.random.default_rng(0)
+    X, y = g.standard_normal((6, 3)), g.standard_normal(6)  # a network can interpolate
+    values = []
+    for beta in (1e-4, 1e-7, 1e-9):
+        for scale in (1.0, 1e-4):
+            solution = circular_three_layer(scale * X, y, beta=scale * beta, filter_norm=norm)
+            assert solution.certificate.kind == "exact"
+            assert solution.certificate.relative_gap <= 1e-6
+            values.append(solution.objective / beta)
+    assert_allclose(values[::2], values[1::2], rtol=1e-6)  # whatever the scale of the signals
+    assert_allclose(values, values[-1], rtol=1e-3)  # the penalty of the least interpolant
+
+
+def test_circular_networks_of_nothing_and_of_sparse_signals():
+    X = np.random.default_rng(0).standard_normal((6, 3))
+    for train_circular in (circular_linear, circular_three_layer):
+        solution = train_circular(X, np.zeros(6), beta=0.1)
+        assert solution.network.n_neurons == 0
+        assert solution.certificate.relative_gap == 0
+        assert solution.status is Status.OPTIMAL
+        with pytest.raises(ValueError, match=r"dense signals; pass X\.toarray"):
+            train_circular(csr_array(X), np.ones(6), beta=0.1)
+
+
 def test_a_circular_network_is_judged_among_those_of_its_own_constraint():
     """Short filters are allowed under either norm, so they do not tell which one was meant."""
     _, _, (X, y) = published()

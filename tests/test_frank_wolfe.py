@@ -145,6 +145,18 @@ def test_every_variant_descends_to_the_optimum(variant):
     assert solution.objective == pytest.approx(min(r.objective for r in solution.history), rel=1e-9)
 
 
+@pytest.mark.parametrize("variant", ["away", "pairwise"])
+def test_a_large_budget_does_not_throw_the_loss_up(variant):
+    g = np.random.default_rng(0)
+    X, y = g.standard_normal((100, 3)), g.standard_normal(100)
+    solution = frank_wolfe(X, y, delta=50.0, variant=variant, random_state=0, max_iter=12)
+    losses = [record.objective for record in solution.history]
+    assert all(b <= a for a, b in pairwise(losses))
+    assert solution.objective < 0.9 * losses[0]
+    assert solution.status is Status.ITERATION_LIMIT  # still falling
+    assert 0 < solution.network.penalty() <= 50.0 * (1 + 1e-12)
+
+
 def test_a_large_budget_interpolates_and_has_no_multiplier():
     X, y = inst(8, 3, 2)
     solution = frank_wolfe(X, y, delta=500.0, variant="fully_corrective", max_iter=60)

@@ -200,6 +200,35 @@ def test_relaxed_bounds_are_bounds_on_other_data(n, d, C):
     assert relaxed.objective <= 1.1 * best
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1e-3, 1e4, 1e6])
+def test_bounds_do_not_depend_on_the_units_of_rows_and_targets(scale):
+    g = np.random.default_rng(0)
+    X, Y = g.standard_normal((6, 2)), g.standard_normal((6, 2))
+    bound = relax(X, Y, beta=0.5).certificate.lower_bound
+    rows = relax(scale * X, Y, beta=0.5 * scale).certificate.lower_bound
+    targets = relax(X, scale * Y, beta=0.5 * scale).certificate.lower_bound
+    assert_allclose([rows, targets / scale**2], bound, rtol=1e-6)
+    weaker = [
+        relax(scale * X, Y, beta=0.5 * scale, kind=kind).certificate.lower_bound
+        for kind in ("gated_frobenius", "gated_nuclear")
+    ]
+    assert weaker[0] < weaker[1] < rows
+
+
+@pytest.mark.parametrize("C", [1, 2])
+def test_relaxations_of_one_row_and_of_nothing(C):
+    g = np.random.default_rng(0)
+    X, Y = g.standard_normal((6, 2)), g.standard_normal((6, C))
+    one = relax(X[:1], Y[:1], beta=0.5)
+    best = train(X[:1], Y[:1], beta=0.5, random_state=0)
+    assert_allclose([one.objective, one.certificate.lower_bound], best.objective, rtol=1e-6)
+    for kind in ("gated_frobenius", "gated_nuclear", "doubly_nonnegative"):
+        nothing = relax(X, 0.0 * Y, beta=0.5, kind=kind)
+        assert nothing.network.n_neurons == 0
+        assert nothing.certificate.relative_gap == 0
+        assert nothing.status is Status.OPTIMAL
+
+
 def test_whitened_rows_are_a_semi_non_negative_factorisation():
     g = np.random.default_rng(0)
     X = np.linalg.qr(g.standard_normal((7, 5)))[0].T  # X X' = I

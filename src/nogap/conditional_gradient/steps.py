@@ -21,6 +21,7 @@ from nogap.solvers.neurons import Neurons, correlations, outputs
 from nogap.units import Unit
 
 REPEATED = 1e-18  # squared distance of neurons that count as one
+UNUSED = 1e-12  # share of delta that is left over by rounding
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,26 @@ class Step(ABC):
         F = None if S is None or point.F is None else (1 - length) * point.F + length * S
         return Point(moved.keep(moved.sizes > 0), F)
 
+    def _worst(self, neurons: Neurons, V: Array) -> tuple[int | None, float, float]:
+        """The vertex in use that V pulls least at: its number, the pull and its size.
+
+        Without a number it is the empty network, whose size is what the neurons leave of delta.
+        Starting there and not at a first neuron of size delta, the loss never rises; with a large
+        delta it would take long to come back down to that of the empty network.
+        """
+        rest = self.ball.delta - float(neurons.sizes.sum())
+        each = self.ball.correlations(neurons, V)
+        worst = int(np.argmin(each)) if each.size else None
+        if worst is None or (rest > UNUSED * self.ball.delta and each[worst] >= 0):
+            return None, 0.0, rest
+        return worst, float(each[worst]), float(neurons.sizes[worst])
+
+    def _vertex(self, point: Point, k: int | None) -> Array:
+        """Outputs of neuron k at size delta, or of the empty network."""
+        if k is None:
+            return np.zeros_like(self.ball.problem.Y)
+        return self.ball.vertex(point.neurons.keep(np.array([k])))
+
     def _line_search(self, point: Point, V: Array, atom: Neurons) -> Point:
         assert point.F is not None
         S = self.ball.vertex(atom)
@@ -127,42 +148,39 @@ class LineSearch(Step):
 class Away(Step):
     """Towards the best vertex, or away from the worst one in use, whichever descends faster.
 
-    The empty network is no vertex, so the first step goes all the way.
+    The empty network counts as a vertex, with what the neurons leave of delta.
     """
 
     def take(self, point: Point, V: Array, atom: Neurons, t: int) -> Point:
         assert point.F is not None
-        if point.neurons.count == 0:
-            return self._towards(point, atom, 1.0, self.ball.vertex(atom))
-        delta, each = self.ball.delta, self.ball.correlations(point.neurons, V)
-        worst = int(np.argmin(each))
+        delta, (worst, pull, size) = self.ball.delta, self._worst(point.neurons, V)
         here = float(np.sum(V * point.F))
         forward = delta * float(self.ball.correlations(atom, V)[0]) - here
-        share = float(point.neurons.sizes[worst]) / delta
-        if forward >= here - delta * each[worst] or share >= 1:
+        share = size / delta
+        if forward >= here - delta * pull or share >= 1:
             return self._line_search(point, V, atom)
-        A = self.ball.vertex(point.neurons.keep(np.array([worst])))
+        A = self._vertex(point, worst)
         longest = share / (1 - share)
         length = self.ball.best_length(point.F, point.F - A, longest)
         sizes = (1 + length) * point.neurons.sizes
-        sizes[worst] = 0.0 if length >= longest else sizes[worst] - length * delta
+        if worst is not None:
+            sizes[worst] = 0.0 if length >= longest else sizes[worst] - length * delta
         moved = replace(point.neurons, sizes=sizes)
         return Point(moved.keep(sizes > 0), (1 + length) * point.F - length * A)
 
 
 class Pairwise(Step):
-    """Size moves from the worst vertex in use to the best; the first step goes all the way."""
+    """Size moves from the worst vertex in use to the best; the empty network counts as one."""
 
     def take(self, point: Point, V: Array, atom: Neurons, t: int) -> Point:
         assert point.F is not None
-        if point.neurons.count == 0:
-            return self._towards(point, atom, 1.0, self.ball.vertex(atom))
-        worst = int(np.argmin(self.ball.correlations(point.neurons, V)))
-        longest = float(point.neurons.sizes[worst]) / self.ball.delta
-        D = self.ball.vertex(atom) - self.ball.vertex(point.neurons.keep(np.array([worst])))
+        worst, _, size = self._worst(point.neurons, V)
+        longest = size / self.ball.delta
+        D = self.ball.vertex(atom) - self._vertex(point, worst)
         length = self.ball.best_length(point.F, D, longest)
         sizes = point.neurons.sizes.copy()
-        sizes[worst] = 0.0 if length >= longest else sizes[worst] - length * self.ball.delta
+        if worst is not None:
+            sizes[worst] = 0.0 if length >= longest else sizes[worst] - length * self.ball.delta
         moved = replace(point.neurons, sizes=sizes)
         moved = _plus(moved, atom, length * self.ball.delta)
         return Point(moved.keep(moved.sizes > 0), point.F + length * D)

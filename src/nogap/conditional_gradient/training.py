@@ -77,10 +77,11 @@ def frank_wolfe(
     delta : float
         Largest penalty of the network.
     variant : {"standard", "line_search", "away", "pairwise", "fully_corrective"}
-        The step: 2 / (t + 1), under which the loss may rise; the best on the way to the new
-        neuron; away from the worst neuron where that descends faster; from the worst neuron to
-        the new one; or all sizes anew, which takes tens of iterates where the others take
-        hundreds to thousands, and is the one to use where the optimum is wanted.
+        The step: 2 / (t + 1), under which the loss may rise; the best on the way to the new neuron;
+        away from the worst neuron where that descends faster; from the worst neuron to the new one
+        (for both, what is left of delta is a neuron of no output); or all sizes anew, which takes
+        tens of iterates where the others take hundreds to thousands, and is the one to use where
+        the optimum is wanted.
     oracle : {"auto", "exact", "bound", "whitened", "socp", "search"}
         How a neuron is found. "exact" settles all activation patterns; "bound" is branch and bound
         with a budget, whose gap is proved in any dimension (one output); "whitened" is the closed

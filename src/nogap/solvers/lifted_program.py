@@ -12,7 +12,7 @@ of positive and of negative output weight have a matrix each, where ``P a >= 0``
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ class Lifted:
     dual_correlation : float
         A rigorous upper bound on q(V).
     moments : list of array (N, N)
-        The matrices Z, one or (with one output) two.
+        The matrices Z, one or (with one output) two, for scaled rows and targets.
     signs : list of float
         Of the output weights; with several outputs a single 1.
     """
@@ -52,20 +52,41 @@ class _Forms:
 
     rows: Any  # sparse (k, N (N + 1) / 2)
     pairs: list[tuple[Array, Array]]
+    size: int  # N
 
     def combination(self, weights: Array) -> Array:
         """``sum_k weights_k (a_k b_k' + b_k a_k') / 2``."""
-        A = np.array([a for a, _ in self.pairs])
-        B = np.array([b for _, b in self.pairs])
+        N = self.size
+        A = np.array([a for a, _ in self.pairs]).reshape(-1, N)
+        B = np.array([b for _, b in self.pairs]).reshape(-1, N)
         S: Array = A.T @ (weights[:, None] * B)
         return 0.5 * (S + S.T)
 
 
 def solve_lifted(problem: Problem, X: Array) -> Lifted:
-    """Solve the relaxation for the squared loss on rows X (n, d) of a moderate number."""
+    """Solve the relaxation for the squared loss on rows X (n, d) of a moderate number.
+
+    Rows and targets are scaled to norms near 1: the solver stops at an absolute accuracy, and what
+    its multipliers miss counts the more, the larger the rows are.
+    """
+    x_scale, y_scale = _power_of_two(np.linalg.norm(X, 2)), _power_of_two(np.linalg.norm(problem.Y))
+    scaled = _solve(X / x_scale, problem.Y / y_scale, problem.beta / x_scale / y_scale)
+    return replace(
+        scaled,
+        V=y_scale * scaled.V,
+        dual_correlation=x_scale * y_scale * scaled.dual_correlation,
+    )
+
+
+def _power_of_two(norm: Any) -> float:
+    """The nearest one: dividing by it rounds nothing, so that bounds hold for what was given."""
+    return float(2.0 ** np.round(np.log2(norm))) if norm > 0 else 1.0
+
+
+def _solve(X: Array, Y: Array, beta: float) -> Lifted:
     import clarabel
 
-    (n, d), C = X.shape, problem.n_outputs
+    (n, d), C = X.shape, Y.shape[1]
     N = C + d + n
     p = np.eye(N)[C + d :]
     m = p.copy()
@@ -85,7 +106,7 @@ def solve_lifted(problem: Problem, X: Array) -> Lifted:
 
     K, size = len(signs), N * (N + 1) // 2
     cost = np.zeros(N)
-    cost[: C + d] = 0.5 * problem.beta
+    cost[: C + d] = 0.5 * beta
     trace = np.zeros(size)
     trace[np.cumsum(np.arange(1, N + 1)) - 1] = cost
     n_var = K * size + n * C
@@ -102,7 +123,7 @@ def solve_lifted(problem: Problem, X: Array) -> Lifted:
     ]
     A = sp.csc_matrix(sp.vstack(parts))
     bounds = np.zeros(A.shape[0])
-    bounds[: n * C] = problem.Y.ravel()
+    bounds[: n * C] = Y.ravel()
     settings = clarabel.DefaultSettings()
     settings.verbose = False
     settings.max_threads = 1
@@ -122,7 +143,7 @@ def solve_lifted(problem: Problem, X: Array) -> Lifted:
         largest = max(largest, _excess(S, X, C))
     return Lifted(
         V,
-        problem.beta + largest,
+        beta + largest,
         [_unpacked(x[k * size : (k + 1) * size], N) for k in range(K)],
         signs,
     )
@@ -148,7 +169,8 @@ def _forms(pairs: list[tuple[Array, Array]], N: int) -> _Forms:
     position = np.zeros((N, N), dtype=np.intp)
     position[i, j] = position[j, i] = np.arange(i.size)
     scale = np.where(np.eye(N, dtype=bool), 1.0, np.sqrt(0.5))
-    data, which, where = [], [], []
+    none = np.zeros(0)  # a single row has no pairs
+    data, which, where = [none], [none.astype(np.intp)], [none.astype(np.intp)]
     for k, (a, b) in enumerate(pairs):
         ia, ib = np.flatnonzero(a), np.flatnonzero(b)
         product = np.outer(a[ia], b[ib])
@@ -159,7 +181,7 @@ def _forms(pairs: list[tuple[Array, Array]], N: int) -> _Forms:
         (np.concatenate(data), (np.concatenate(which), np.concatenate(where))),
         shape=(len(pairs), i.size),
     )
-    return _Forms(rows, pairs)
+    return _Forms(rows, pairs, N)
 
 
 def _blocks(rows: Any, K: int, blank: Any) -> Any:
