@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import nogap
-from nogap.lifted import Affine, Bounds, ClassErrorBudget, Order, parabolic
+from nogap.lifted import Affine, AtRows, Bounds, ClassErrorBudget, Order, parabolic
 from nogap.lifted.activations import SPLITS
 from nogap.lifted.augmented import AugmentedLagrangian, Multipliers
 from nogap.lifted.box_program import minimise_over_box
@@ -258,11 +258,12 @@ def test_b7_infeasible_centre_is_answered_with_slack_and_reported():
         assert not step.exact
     solution = parabolic(
         X, Y, (2,), "softplus", constraints=[valley], engine="conic", warm_up=0,
-        start=TWO_LAYERS.network("softplus"), max_iter=15,
+        start=TWO_LAYERS.network("softplus"), max_iter=20,
     )  # fmt: skip
     assert all(record.gap <= 1e-5 for record in solution.history if record.accepted)
     F = solution.network.predict(X)
-    assert solution.excess == pytest.approx(max(F[4] - F[2] + 0.1, F[0] - F[2] + 0.1, 0), abs=1e-12)
+    excess = max(F[4] - F[2] + 0.1, F[0] - F[2] + 0.1, 0) / (np.sqrt(2) * Y.std())
+    assert solution.excess == pytest.approx(excess, abs=1e-12)
     assert solution.excess < 0.2 * solution.history[0].excess
     assert solution.feasible or solution.status is Status.CONSTRAINTS_NOT_MET
 
@@ -288,20 +289,20 @@ def constrained_problem(seed):
 
 
 def own_excess(constraint, F, targets, kind):
-    """The excess from first principles, not from the library's own bookkeeping."""
-    F = F.reshape(len(F), -1)
+    """The excess and its size from first principles, not from the library's own bookkeeping."""
+    F, spread = F.reshape(len(F), -1), targets.std(axis=0)
     if kind == 0:
         per_class = [
             np.abs(F[targets == c, 0] - c).sum() / (targets == c).sum() - 0.5 for c in set(targets)
         ]
-        return max(per_class)
+        return max(per_class), 0.5
     if kind == 1:
-        return max(-0.4 - F.min(), F.max() - 0.6)
+        return max(-0.4 - F.min(), F.max() - 0.6), min(spread, 1.0)
     if kind == 2:
-        return np.max(F[constraint.pairs[:, 0]] - F[constraint.pairs[:, 1]])
+        return np.max(F[constraint.pairs[:, 0]] - F[constraint.pairs[:, 1]]), np.sqrt(2) * spread
     if kind == 3:
-        return np.abs(F.sum(axis=1) - 1).max()
-    return F.mean() - (targets.mean() - 0.2)
+        return np.abs(F.sum(axis=1) - 1).max(), np.linalg.norm(spread)
+    return F.mean() - (targets.mean() - 0.2), spread / np.sqrt(len(F))
 
 
 def test_b8_fifty_random_problems_hold_their_constraints_or_say_that_they_do_not():
@@ -313,7 +314,8 @@ def test_b8_fifty_random_problems_hold_their_constraints_or_say_that_they_do_not
             warm_up=30, random_state=seed,
         )  # fmt: skip
         kind = seed % 5
-        excess = own_excess(constraint, solution.network.predict(inputs), targets, kind)
+        broken, size = own_excess(constraint, solution.network.predict(inputs), targets, kind)
+        excess = broken / size
         assert max(excess, 0.0) == pytest.approx(solution.excess, abs=1e-9)
         if solution.status is Status.CONSTRAINTS_NOT_MET:
             reported += 1
@@ -573,6 +575,7 @@ def test_without_cvxpy_prox_works_and_conic_says_what_is_missing(monkeypatch):
         ({"constraints": [3]}, r"constraints\[0\] must be a constraint"),
         ({"constraints": [Bounds(2, 1)]}, "no output lies between"),
         ({"constraints": [Order([[0, 5]])]}, "pairs name rows from 0 to 5"),
+        ({"constraints": [Order([[-1, 0]])]}, "pairs name rows from -1 to 0"),
         ({"constraints": [ClassErrorBudget([1.0, -1.0])]}, "labels of ClassErrorBudget"),
         ({"constraints": [Affine(np.eye(3), 0.0)]}, "3 columns, but there are 5 rows"),
         ({"constraints": [lambda F: 1 - cp.square(F)]}, "not convex"),
@@ -590,6 +593,123 @@ def test_refusals(options, message):
     with pytest.raises(ValueError, match=message) as caught:
         parabolic(X, targets, **options)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Bounds(np.inf), "lower is inf, which no output meets"),
+        (lambda: Bounds(None, [1.0, -np.inf]), "upper is -inf, which no output meets"),
+        (lambda: Order([[0, 1], [0.5, 1.7]]), r"pair 1 is \[0.5, 1.7\]"),
+        (lambda: Order([["a", "b"]]), "pairs must be numeric"),
+        (lambda: Order([[0, np.nan]]), "whole numbers, but pair 0"),
+        (lambda: Affine("x", 1.0), "matrix of an affine constraint must be numeric"),
+        (lambda: Affine([1.0, 2.0], 1.0), "two dimensions"),
+        (lambda: Affine(np.ones((2, 3)), [1.0, 2.0, 3.0]), "one for each of the 2 rows"),
+        (lambda: Affine(np.ones((2, 3)), 1.0, equality=[True] * 3), "equality must be one value"),
+        (lambda: Affine(np.ones((2, 3)), 1.0, equality="yes"), "equality must be True, False"),
+    ],
+)
+def test_refusals_of_linear_constraints(make, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        make()
+    assert "\n" not in str(caught.value)
+
+
+def wave():
+    x = np.linspace(-2, 2, 30)[:, None]
+    return x, np.sin(2 * x[:, 0])
+
+
+@pytest.mark.parametrize(("unit", "offset"), [(1e-10, 0), (1e9, 0), (1, 1e6)])
+def test_units_and_offsets_of_the_target_change_nothing(unit, offset):
+    """Tolerances, tightening and the method itself follow the targets' range."""
+    inputs, targets = wave()
+    plain, other = (
+        parabolic(
+            inputs, a + u * targets, (4,), "tanh", max_iter=3, random_state=0,
+            constraints=[Bounds(a - 0.5 * u, a + 0.5 * u)],
+        )
+        for u, a in ((1.0, 0.0), (unit, offset))
+    )  # fmt: skip
+    F = (other.network.predict(inputs) - offset) / unit
+    assert np.abs(F).max() <= 0.5
+    assert other.feasible
+    assert other.status is plain.status
+    assert other.objective / unit**2 == pytest.approx(plain.objective, rel=0.05)
+    assert other.history[-1].objective / unit**2 == pytest.approx(plain.objective, rel=0.05)
+    assert other.history[0].penalty / unit == pytest.approx(plain.history[0].penalty, rel=1e-4)
+
+
+@pytest.mark.parametrize("unit", [1e-8, 1e5])
+@pytest.mark.parametrize("engine", ["prox", "conic"])
+def test_broken_constraints_are_never_called_feasible_in_any_unit(unit, engine):
+    """Two equal rows are to differ by half the range of the targets: no network can."""
+    inputs, targets = wave()
+    inputs, targets = inputs[::6], targets[::6]
+    inputs[1] = inputs[0]
+    pairs = [[0, 1]]
+    options = {"engine": engine, "max_time": 0.3, "warm_up": 0, "random_state": 0}
+    impossible = [Order(pairs, unit), Affine(np.eye(5)[:1] - np.eye(5)[1:2], unit, True)]
+    if engine == "conic":
+        impossible.append(lambda F: cp.norm(F[0] - F[1] - unit))
+    for constraint in impossible:
+        solution = parabolic(
+            inputs, unit * targets, (2,), "softplus", constraints=[constraint], **options
+        )
+        assert solution.status is Status.CONSTRAINTS_NOT_MET
+        assert 0.1 < solution.excess < 10
+
+
+@pytest.mark.parametrize("unit", [1e-8, 1.0])
+def test_budgets_hold_in_any_unit(unit):
+    inputs, targets = wave()
+    labels = unit * np.sign(targets)
+    solution = parabolic(
+        inputs, labels, (6,), "tanh", max_iter=2, random_state=0,
+        constraints=[ClassErrorBudget(labels, 0.3 * unit)],
+    )  # fmt: skip
+    errors = np.abs(solution.network.predict(inputs) - labels) / unit
+    held = all(errors[labels == c].mean() <= 0.3 * (1 + 1e-6) for c in np.unique(labels))
+    assert held
+    assert solution.feasible
+
+
+def test_narrow_bounds_are_measured_by_their_own_width():
+    narrow = Bounds(1e6, 1e6 + 1e-3).bind(3, 1).measured(np.zeros(1), np.full(1, 1e6))
+    assert narrow.excess(np.full((3, 1), 1e6 + 1.1e-3)) == pytest.approx(0.1, rel=1e-3)
+    fixed = Bounds(0.3, 0.3)  # an equation: as two inequalities it would have no inside
+    inputs, targets = wave()
+    rows = [0, 29]
+    solution = parabolic(
+        inputs, targets, (3,), "tanh", constraints=[AtRows(fixed, rows)], max_iter=1, random_state=0
+    )
+    assert solution.feasible
+    assert np.abs(solution.network.predict(inputs)[rows] - 0.3).max() <= 1e-6
+
+
+@pytest.mark.parametrize("loss", ["squared", "huber"])
+def test_own_penalty_and_start_are_in_the_units_of_the_target(loss):
+    inputs, targets = wave()
+    limits = [Bounds(499.0, 501.0)]
+    first = parabolic(
+        inputs, 500 + 3 * targets, (3,), "tanh", loss=loss, constraints=limits, max_iter=1,
+        penalty=200.0, random_state=0,
+    )  # fmt: skip
+    assert first.history[0].penalty == pytest.approx(200.0)
+    again = parabolic(
+        inputs, 500 + 3 * targets, (3,), "tanh", loss=loss, constraints=limits, max_iter=1,
+        start=first.network, warm_up=0,
+    )  # fmt: skip
+    assert again.history[0].objective == pytest.approx(first.objective, rel=1e-9)
+
+
+@pytest.mark.parametrize("value", [0.0, 7.0, 7e-9])
+def test_a_perfect_fit_is_stationary(value):
+    inputs, _ = wave()
+    solution = parabolic(inputs, np.full(30, value), (3,), "tanh", max_iter=10, random_state=0)
+    assert solution.status is Status.STATIONARY
+    assert solution.objective <= 1e-15 * max(value, 1.0) ** 2
 
 
 def test_budget_refusals():

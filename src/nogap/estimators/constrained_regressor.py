@@ -28,7 +28,8 @@ class ConstrainedMLPRegressor(RegressorMixin, ConstrainedMLP):
     there, not on average and not up to a penalty: to a relative excess of 1e-6, or ``status_`` and
     a warning say by how much they do not.  The fit is local, not the global optimum.
 
-    Features and target are best standardised; bounds and constraints are in the target's units.
+    Features are best standardised.  The target is standardised inside, so that its unit and origin
+    do not matter; bounds and constraints are in the target's units.
 
     Parameters
     ----------
@@ -41,9 +42,11 @@ class ConstrainedMLPRegressor(RegressorMixin, ConstrainedMLP):
     lower, upper : float, default=None
         Bounds of the outputs, at the training rows and at the points of `monotonic_cst`.
     monotonic_cst : sequence of int or mapping from feature name to int, default=None
-        For every feature 1 (the output may only increase with it), -1 (only decrease) or 0.  It is
-        enforced along lines through training rows, between neighbouring points of a grid over the
-        range of the feature.
+        For every feature 1 (the output is to increase with it), -1 (to decrease) or 0.  Enforced
+        are finitely many inequalities a feature, between neighbouring points on 8 lines: each runs
+        through a training row drawn at random (all rows if there are fewer) and varies the feature
+        alone over the range of the training rows, at 25 evenly spaced points and 5 quantiles.
+        Between these points, on lines through other rows and beyond the range nothing is enforced.
     constraints : list of constraints or callable, default=None
         Further constraints on the outputs at the training rows, in their order, or a function of
         (X, Y) that returns such a list, which then also fits subsets of the data.
@@ -69,7 +72,8 @@ class ConstrainedMLPRegressor(RegressorMixin, ConstrainedMLP):
     status_ : nogap.Status
         How training ended.
     excess_ : float
-        Largest violation of a constraint by the network's outputs, relative; zero when all hold.
+        Largest violation of a constraint by the network's outputs, relative to its size as in
+        :func:`nogap.lifted.parabolic`; zero when all hold.
     objective_ : float
         Sum of the losses.
     n_iter_ : int

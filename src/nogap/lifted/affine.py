@@ -8,8 +8,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from nogap._typing import Array, ArrayLike, IntArray
-from nogap._validation import as_float, numbers, usable
+from nogap._validation import as_array, as_float, numbers, usable
 from nogap.lifted.constraints import OutputConstraint
+
+ROUNDING = 1e-8  # of the way to a bound: a millionth of it, what may be broken, is rounding
 
 
 class Affine(OutputConstraint):
@@ -35,13 +37,18 @@ class Affine(OutputConstraint):
     """
 
     def __init__(self, matrix: Any, right: ArrayLike, equality: Any = False) -> None:
-        self.matrix: Any = sp.csr_array(matrix)
+        self.matrix: Any = _matrix(matrix)
         K = self.matrix.shape[0]
-        self.right = np.broadcast_to(numbers(right, "right"), (K,)).copy()
+        self.right = _per_row(numbers(right, "right"), K, "right")
         if not (np.all(usable(self.matrix.data)) and np.all(usable(self.right))):
             raise ValueError("an affine constraint holds NaN or infinite values; remove them")
-        self.equality = np.broadcast_to(np.asarray(equality, dtype=bool), (K,)).copy()
-        self.size = np.maximum(1.0, np.abs(self.right))
+        equal = as_array(equality, "equality")
+        if equal.dtype != bool:
+            raise ValueError(f"equality must be True, False or an array of them, got {equality!r}")
+        self.equality = _per_row(equal, K, "equality")
+        # until the targets are known
+        self.size = np.where(self.right != 0.0, np.abs(self.right), 1.0)
+        self.width = np.full(K, np.inf)  # between a bound and that on the other side
 
     def bind(self, n: int, n_outputs: int) -> OutputConstraint:
         if self.matrix.shape[1] != n * n_outputs:
@@ -62,8 +69,41 @@ class Affine(OutputConstraint):
         bound = Affine(
             sp.diags_array(1.0 / largest) @ self.matrix, self.right / largest, self.equality
         )
-        bound.size = self.size / largest
+        bound.size, bound.width = self.size / largest, self.width / largest
         return bound
+
+    def measured(self, centre: Array, spread: Array) -> OutputConstraint:
+        """Sizes: the deviation of each row's sum if all outputs varied alone as the targets do.
+
+        A bound is not coarser than the way to that on the other side.  Where targets do not vary
+        their distance from the bound counts, and rounding errors are never held against it.
+        """
+        n = self.matrix.shape[1] // centre.size
+        squares = self.matrix.multiply(self.matrix)
+        way = np.abs(self.right - self.matrix @ np.tile(centre, n))
+        size = np.sqrt(squares @ np.tile(spread**2, n))
+        lengths = np.sqrt(squares @ np.tile(centre**2, n))
+        for fallback in (way, lengths, np.ones(size.size)):
+            size = np.where(size > 0.0, size, fallback)
+        size = np.minimum(np.maximum(size, ROUNDING * way), self.width)
+        bound = Affine(self.matrix, self.right, self.equality)
+        bound.size, bound.width = size, self.width
+        return bound
+
+    def in_units(self, centre: Array, scale: float) -> OutputConstraint:
+        n = self.matrix.shape[1] // centre.size
+        right = (self.right - self.matrix @ np.tile(centre, n)) / scale
+        bound = Affine(self.matrix, right, self.equality)
+        bound.size, bound.width = self.size / scale, self.width / scale
+        return bound
+
+    def reach(self, centre: Array) -> float:
+        n = self.matrix.shape[1] // centre.size
+        over = self.matrix @ np.tile(centre, n) - self.right
+        over = np.where(self.equality, np.abs(over), np.maximum(over, 0.0))
+        lengths = abs(self.matrix).sum(axis=1)
+        used = lengths > 0.0
+        return float(np.max(over[used] / lengths[used], initial=0.0))
 
     def values(self, F: Array, *, smooth: bool = False) -> Array:
         values: Array = self.matrix @ F.ravel() - self.right
@@ -76,13 +116,35 @@ class Affine(OutputConstraint):
         return sp.csr_matrix(self.matrix) @ cp.vec(F, order="C") - self.right
 
 
+def _matrix(matrix: Any) -> Any:
+    """The matrix of an affine constraint, sparse."""
+    if not sp.issparse(matrix):
+        matrix = numbers(matrix, "the matrix of an affine constraint")
+    if matrix.ndim != 2:
+        raise ValueError(
+            "the matrix of an affine constraint must have two dimensions (K, n * C), got shape "
+            f"{matrix.shape}"
+        )
+    return sp.csr_array(matrix, dtype=np.float64)
+
+
+def _per_row(values: Any, K: int, name: str) -> Any:
+    """One value for each of K rows."""
+    if values.shape not in ((), (1,), (K,)):
+        raise ValueError(
+            f"{name} must be one value or one for each of the {K} rows of the matrix, got shape "
+            f"{values.shape}"
+        )
+    return np.broadcast_to(values, (K,)).copy()
+
+
 class Bounds(OutputConstraint):
     """``lower <= output <= upper`` at every row.
 
     Parameters
     ----------
     lower, upper : float or array that broadcasts to (n, C), or None
-        None sets no bound on that side.
+        None (and -inf below, inf above) sets no bound on that side; equal bounds fix the output.
 
     Examples
     --------
@@ -96,6 +158,9 @@ class Bounds(OutputConstraint):
         self.upper = np.inf if upper is None else numbers(upper, "upper")
         if np.any(np.isnan(self.lower)) or np.any(np.isnan(self.upper)):
             raise ValueError("lower and upper must be numbers or None, got NaN")
+        for name, side, never in (("lower", self.lower, np.inf), ("upper", self.upper, -np.inf)):
+            if np.any(side == never):
+                raise ValueError(f"{name} is {never:g}, which no output meets; use None for none")
 
     def bind(self, n: int, n_outputs: int) -> OutputConstraint:
         try:
@@ -114,12 +179,19 @@ class Bounds(OutputConstraint):
                 f"lower is {lower[k]:g} and upper {upper[k]:g} at row {k // n_outputs}; no output "
                 "lies between them"
             )
-        low, high = np.flatnonzero(np.isfinite(lower)), np.flatnonzero(np.isfinite(upper))
+        fixed = lower == upper  # as two inequalities they would leave no inside
+        low = np.flatnonzero(np.isfinite(lower) & ~fixed)
+        high = np.flatnonzero(np.isfinite(upper))
         columns = np.concatenate([low, high])
         signs = np.concatenate([-np.ones(low.size), np.ones(high.size)])
         shape = (columns.size, n * n_outputs)
         A = sp.csr_array((signs, (np.arange(columns.size), columns)), shape=shape)
-        return Affine(A, np.concatenate([-lower[low], upper[high]]))
+        right, equal = np.concatenate([-lower[low], upper[high]]), fixed[columns]
+        bound = Affine(A, right, equal)
+        with np.errstate(invalid="ignore"):
+            bound.width = np.where(equal, np.inf, (upper - lower)[columns])
+        bound.size = np.minimum(bound.size, bound.width)
+        return bound
 
     def values(self, F: Array, *, smooth: bool = False) -> Array:
         return self.bind(*F.shape).values(F)
@@ -153,9 +225,17 @@ class Order(OutputConstraint):
     """
 
     def __init__(self, pairs: ArrayLike, margin: float = 0.0) -> None:
-        self.pairs: IntArray = np.asarray(pairs, dtype=np.intp)
-        if self.pairs.ndim != 2 or self.pairs.shape[1] != 2:
-            raise ValueError(f"pairs must be (K, 2), got shape {self.pairs.shape}")
+        given = numbers(pairs, "pairs")
+        if given.ndim != 2 or given.shape[1] != 2:
+            raise ValueError(f"pairs must be (K, 2), got shape {given.shape}")
+        whole = np.isfinite(given) & (given == np.floor(given)) & (np.abs(given) < 2.0**53)
+        if not np.all(whole):
+            k = int(np.argmin(whole.all(axis=1)))
+            raise ValueError(
+                f"pairs must hold numbers of rows, whole numbers, but pair {k} is "
+                f"{given[k].tolist()}"
+            )
+        self.pairs: IntArray = given.astype(np.intp)
         self.margin = as_float(margin)
         if not 0 <= self.margin < np.inf:
             raise ValueError(f"margin must be a number of at least 0, got {margin!r}")

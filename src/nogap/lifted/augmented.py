@@ -20,6 +20,7 @@ from nogap.lifted.proximal import ProximalObjective
 MARGIN = 1e-4
 ALLOWED_INEQUALITY, ALLOWED_EQUALITY = 5e-5, 5e-7
 STIFFEST = 1e4
+FINEST = 0.1  # smaller sizes make tolerances small, but nothing stiffer
 
 
 @dataclass
@@ -115,7 +116,7 @@ class AugmentedLagrangian:
 
     def _stiffness(self) -> Array:
         """Of the quadratic terms, (K,): as the loss bends along each constraint, and more."""
-        size = self.task.constraints.size
+        size = np.maximum(self.task.constraints.size, FINEST)
         stiffness: Array = self.multipliers.stiffness * 10.0 * self._bend / size
         return stiffness
 

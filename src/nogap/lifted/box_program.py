@@ -44,7 +44,8 @@ def minimise_over_box(Q: Array, right: Array, lower: Array, upper: Array, start:
     diagonal = np.diag(Q)
     for _ in range(BENT):
         slope = Q @ y - right
-        wrong = np.abs(y - np.clip(y - slope / diagonal, lower, upper)) * diagonal
+        with np.errstate(over="ignore"):  # a constraint that no weight moves: to the wall
+            wrong = np.abs(y - np.clip(y - slope / diagonal, lower, upper)) * diagonal
         if wrong.max(initial=0.0) <= _enough(Q, right, y):
             return y
         free = ~(((y <= lower) & (slope > 0)) | ((y >= upper) & (slope < 0)))

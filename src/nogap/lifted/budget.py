@@ -13,7 +13,9 @@ from nogap._validation import as_float, check_weights
 from nogap.lifted.constraints import OutputConstraint
 from nogap.losses import Squared
 
-SMOOTHING = 1e-3  # |r| is replaced by sqrt(r^2 + d^2) >= |r|: what is met then is met with |r| too
+# |r| is replaced by sqrt(r^2 + d^2) >= |r|: what is met then is met with |r| too.  The width d is
+# this share of half the range of the labels, at most.
+SMOOTHING = 1e-3
 
 
 class ClassErrorBudget(OutputConstraint):
@@ -69,7 +71,10 @@ class ClassErrorBudget(OutputConstraint):
         self.classes = classes[[kept[k] for k in present]]
         self.budgets = budgets[[kept[k] for k in present]]
         self.counts = [counts[rows][:, None] for rows in self.members]  # each (rows of c, 1)
-        self.size = np.array([float(part.sum()) for part in self.counts])
+        self.totals = np.array([float(part.sum()) for part in self.counts])
+        self.half_range = 0.5 * float(np.ptp(self.labels, axis=0).max())
+        finest = np.minimum(self.budgets, self.half_range or np.inf)
+        self.size = self.totals * finest
         self.equality = np.zeros(len(self.members), dtype=bool)
 
     def bind(self, n: int, n_outputs: int) -> OutputConstraint:
@@ -81,14 +86,16 @@ class ClassErrorBudget(OutputConstraint):
         return self
 
     def _smoothing(self) -> Array:
-        return np.minimum(SMOOTHING, 0.01 * self.budgets) / self.labels.shape[1]
+        widest = SMOOTHING * (self.half_range or np.inf)
+        width: Array = np.minimum(widest, 0.01 * self.budgets) / self.labels.shape[1]
+        return width
 
     def values(self, F: Array, *, smooth: bool = False) -> Array:
         sums = np.empty(len(self.members))
         for k, (rows, counts, width) in enumerate(self._classes()):
             R = F[rows] - self.labels[rows]
             sums[k] = np.sum(counts * (np.sqrt(R * R + width * width) if smooth else np.abs(R)))
-        return sums - self.budgets * self.size
+        return sums - self.budgets * self.totals
 
     def _classes(self) -> Iterator[tuple[IntArray, Array, float]]:
         """Rows, their weights and the width of the smoothing, class by class."""
@@ -121,7 +128,7 @@ class ClassErrorBudget(OutputConstraint):
             [
                 cp.sum(cp.multiply(counts, cp.abs(F[rows] - self.labels[rows]))) - budget * size
                 for rows, counts, budget, size in zip(
-                    self.members, self.counts, self.budgets, self.size, strict=True
+                    self.members, self.counts, self.budgets, self.totals, strict=True
                 )
             ]
         )

@@ -22,7 +22,8 @@ class OutputConstraint(ABC):
     Attributes
     ----------
     size : array (K,)
-        What the excess of each function is measured against.
+        What the excess of each function is measured against: how much the function varies where
+        the outputs vary as the targets do, or less where the constraint itself is finer.
     equality : array (K,) of bool
         Functions (affine ones) that must be zero.
     modelled : bool
@@ -36,6 +37,18 @@ class OutputConstraint(ABC):
     @abstractmethod
     def bind(self, n: int, n_outputs: int) -> OutputConstraint:
         """The constraint for n rows and that many outputs; a ``ValueError`` if it does not fit."""
+
+    def measured(self, centre: Array, spread: Array) -> OutputConstraint:
+        """The bound constraint with its size, given mean and deviation (C,) of the targets."""
+        return self
+
+    def in_units(self, centre: Array, scale: float) -> OutputConstraint:
+        """The bound constraint on outputs in other units: on G for F = centre + scale * G."""
+        return InUnits(self, centre, scale)
+
+    def reach(self, centre: Array) -> float:
+        """How far outputs at the centre (C,) have to go, at least, where that is known."""
+        return 0.0
 
     @abstractmethod
     def values(self, F: Array, *, smooth: bool = False) -> Array:
@@ -68,6 +81,37 @@ def violations(constraint: OutputConstraint, F: Array, *, smooth: bool = False) 
     values = constraint.values(F, smooth=smooth)
     over: Array = np.where(constraint.equality, np.abs(values), np.maximum(values, 0.0))
     return over
+
+
+class InUnits(OutputConstraint):
+    """A bound constraint on F = centre + scale * G as one on G, its functions divided by scale."""
+
+    def __init__(self, constraint: OutputConstraint, centre: Array, scale: float) -> None:
+        self.constraint, self.centre, self.scale = constraint, centre, scale
+        self.size, self.equality = constraint.size / scale, constraint.equality
+        self.modelled = constraint.modelled
+
+    def bind(self, n: int, n_outputs: int) -> OutputConstraint:
+        return self
+
+    def _own(self, G: Array) -> Array:
+        return self.centre + self.scale * G
+
+    def values(self, F: Array, *, smooth: bool = False) -> Array:
+        return self.constraint.values(self._own(F), smooth=smooth) / self.scale
+
+    def jacobian(self, F: Array) -> Any:
+        return self.constraint.jacobian(self._own(F))
+
+    def pull(self, F: Array, multipliers: Array) -> Array:
+        return self.constraint.pull(self._own(F), multipliers)
+
+    def curvature(self, F: Array, multipliers: Array) -> Array:
+        return self.scale * self.constraint.curvature(self._own(F), multipliers)
+
+    def expression(self, cp: Any, F: Any) -> Any:
+        shift = np.broadcast_to(self.centre, F.shape)
+        return self.constraint.expression(cp, shift + self.scale * F) / self.scale
 
 
 class Constraints:
@@ -114,6 +158,14 @@ class Constraints:
         for part, weights in zip(self.parts, np.split(multipliers, self._cuts), strict=True):
             bend += part.curvature(F, weights)
         return bend
+
+    def measured(self, centre: Array, spread: Array) -> Constraints:
+        """The constraints with their sizes, given mean and deviation (C,) of the targets."""
+        return Constraints([part.measured(centre, spread) for part in self.parts])
+
+    def reach(self, centre: Array) -> float:
+        """How far outputs at the centre (C,) have to go, at least, as far as that is known."""
+        return max((part.reach(centre) for part in self.parts), default=0.0)
 
     def excess(self, F: Array) -> float:
         """Largest violation at F relative to the constraint's size."""

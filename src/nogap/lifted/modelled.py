@@ -12,6 +12,8 @@ from nogap._typing import Array, ArrayLike, IntArray
 from nogap.exchange.exports import require
 from nogap.lifted.constraints import Constraints, OutputConstraint
 
+TRIES = 4  # outputs at which the functions are compared with those at the centre
+
 
 class Modelled(OutputConstraint):
     """A convex constraint written with CVXPY; only the conic engine can use it.
@@ -32,6 +34,7 @@ class Modelled(OutputConstraint):
     """
 
     modelled = True
+    shape: tuple[int, int]
 
     def __init__(self, build: Callable[[Any], Any]) -> None:
         if not callable(build):
@@ -49,6 +52,23 @@ class Modelled(OutputConstraint):
             )
         bound.size = np.ones(expression.size)
         bound.equality = np.zeros(expression.size, dtype=bool)
+        bound.shape = (n, n_outputs)
+        return bound
+
+    def measured(self, centre: Array, spread: Array) -> OutputConstraint:
+        """Sizes: how much the functions change when outputs vary as the targets do."""
+        step = np.where(spread > 0.0, spread, float(spread.max()) or np.abs(centre).max() or 1.0)
+        middle = np.broadcast_to(centre, self.shape)
+        rng = np.random.default_rng(0)
+        here = self.values(middle)
+        there = [self.values(middle + step * rng.normal(size=self.shape)) for _ in range(TRIES)]
+        changes = np.abs(np.array(there) - here)
+        changes = np.where(np.isfinite(changes), changes, 0.0)  # outside of a function's domain
+        size = changes.max(axis=0)
+        usual = np.where(np.isfinite(here) & (here != 0.0), np.abs(here), 1.0)
+        bound = Modelled(self.build)
+        bound.size, bound.equality = np.where(size > 0.0, size, usual), self.equality
+        bound.shape = self.shape
         return bound
 
     def values(self, F: Array, *, smooth: bool = False) -> Array:
@@ -92,10 +112,23 @@ class AtRows(OutputConstraint):
     def bind(self, n: int, n_outputs: int) -> OutputConstraint:
         if self.rows.ndim != 1 or np.any((self.rows < 0) | (self.rows >= n)):
             raise ValueError(f"rows must be numbers of rows from 0 to {n - 1}")
-        bound = AtRows(self.constraint.bind(self.rows.size, n_outputs), self.rows)
-        bound.size, bound.equality = bound.constraint.size, bound.constraint.equality
-        bound.modelled = bound.constraint.modelled
+        return self._around(self.constraint.bind(self.rows.size, n_outputs))
+
+    def _around(self, constraint: OutputConstraint) -> OutputConstraint:
+        """A bound constraint at the rows."""
+        bound = AtRows(constraint, self.rows)
+        bound.size, bound.equality = constraint.size, constraint.equality
+        bound.modelled = constraint.modelled
         return bound
+
+    def measured(self, centre: Array, spread: Array) -> OutputConstraint:
+        return self._around(self.constraint.measured(centre, spread))
+
+    def in_units(self, centre: Array, scale: float) -> OutputConstraint:
+        return self._around(self.constraint.in_units(centre, scale))
+
+    def reach(self, centre: Array) -> float:
+        return self.constraint.reach(centre)
 
     def values(self, F: Array, *, smooth: bool = False) -> Array:
         return self.constraint.values(F[self.rows], smooth=smooth)

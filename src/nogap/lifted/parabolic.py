@@ -45,6 +45,7 @@ from nogap.lifted.solution import (
     trivial_certificate,
     with_constraints,
 )
+from nogap.lifted.units import Units
 from nogap.losses import Loss, get_loss
 from nogap.networks.deep import DeepNetwork
 from nogap.solution import Record
@@ -122,7 +123,7 @@ def parabolic(
     -------
     LiftedSolution
         ``status`` is CONSTRAINTS_NOT_MET when the network's own outputs break a constraint by more
-        than 1e-6 of its size, and ``excess`` says by how much.
+        than 1e-6 of its size, and ``excess`` says by how much.  See Notes for the sizes.
 
     Raises
     ------
@@ -133,6 +134,13 @@ def parabolic(
 
     Notes
     -----
+    The problem is solved in standard units of the targets (squared and Huber's loss), so that their
+    own units do not matter.  The size of a bound is the standard deviation of the targets, or the
+    way to the bound on the other side if that is less; that of other affine constraints is the
+    deviation of their left-hand side if the outputs varied as the targets do, each alone; that of a
+    function, how much it changes under such outputs; that of a budget, the budget or half the range
+    of the labels.  Outputs of other losses count as having a deviation of one.
+
     The relaxation is equation (5), the proximal terms equation (8) of Zohrizadeh et al.; the
     weights are scaled by one backward pass at the centre.
 
@@ -153,14 +161,15 @@ def parabolic(
     >>> solution.feasible, bool(solution.network.predict(x[:, None]).max() <= 3.5)
     (True, True)
     """
-    task, layers = _checked(
+    task, layers, units = _checked(
         X, Y, hidden, activation, loss, constraints, start, sample_weight, random_state
     )
     scheme = ParabolicScheme(
-        task,
+        units.task(task),
         _engine(engine, task),
         check_optional_positive(penalty, "penalty"),
         check_positive(tol, "tol"),
+        units,
     )
     count = check_optional_count(max_iter, "max_iter")
     seconds = check_optional_positive(max_time, "max_time")
@@ -173,7 +182,7 @@ def parabolic(
             max_time=seconds,
             callbacks=check_callbacks(callbacks),
         )
-    best = outcome.best.centre
+    best = units.own(outcome.best.centre)  # judged in the user's units, as it is returned
     F = forward(best, task.X, task.split).outputs
     objective = task.loss_value(F)
     counted = task.weights > 0
@@ -236,8 +245,8 @@ def _checked(
     start: DeepNetwork | None,
     sample_weight: ArrayLike | None,
     random_state: RandomState,
-) -> tuple[Task, Layers]:
-    """The task and the layers to start from."""
+) -> tuple[Task, Layers, Units]:
+    """The task, the layers to start from in standard units, and these units."""
     X = check_matrix(X)
     if not isinstance(X, np.ndarray):
         raise ValueError("the lifted methods need dense data; pass X.toarray()")
@@ -245,15 +254,21 @@ def _checked(
     resolved = get_loss(loss)
     targets = resolved.encode(Y)
     check_rows_match(X.shape[0], targets)
+    weights = check_weights(sample_weight, X.shape[0])
+    units = Units.of(targets, weights, resolved)
+    bound = bind_constraints(constraints, *targets.shape).measured(units.centre, units.spread)
+    units = units.reaching(bound)
     task = Task(
         X=X,
         Y=targets,
         loss=resolved,
-        weights=check_weights(sample_weight, X.shape[0]),
-        constraints=bind_constraints(constraints, *targets.shape),
+        weights=weights,
+        constraints=bound,
         split=get_split(activation),
     )
     if start is None:
         widths = (X.shape[1], *check_hidden(hidden), targets.shape[1])
-        return task, initial_layers(widths, targets, task.weights, generator(random_state))
-    return task, starting_layers(start, task.X.shape[1], targets.shape[1], activation)
+        layers = initial_layers(widths, units.task(task).Y, weights, generator(random_state))
+        return task, layers, units
+    layers = starting_layers(start, task.X.shape[1], targets.shape[1], activation)
+    return task, units.standard(layers), units

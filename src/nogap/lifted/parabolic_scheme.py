@@ -15,6 +15,7 @@ from nogap.lifted.proximal import dual_scaled_weights
 from nogap.lifted.sequence import Proposal
 from nogap.lifted.solution import MET
 from nogap.lifted.step import Step
+from nogap.lifted.units import Units
 from nogap.solution import Status
 
 START_DAMPING, LEAST_DAMPING = 1.5, 1.1
@@ -23,11 +24,15 @@ REFUSALS = 15  # one after the other, before the run gives up
 PENALTY = 10.0  # of the first penalty, as a multiple of the loss's largest slope
 HARDER, RAISES = 10.0, 5  # the penalty grows by this factor, at most so often
 FALLING = {"prox": 1e-8, "conic": 1e-6}  # the merit may rise by this share: solver error
+PERFECT = 1e-18  # mean loss of a perfect fit, in standard units: errors of 1e-9 of the spread
 NOTHING = 1e-5  # a rise of this share after an exact step is the solver's error
 
 
 class ParabolicScheme:
-    """Proximal weights, engine, penalty and multipliers from one step to the next."""
+    """Proximal weights, engine, penalty and multipliers from one step to the next.
+
+    The task is in standard units; records, and the penalty given, are in the user's.
+    """
 
     def __init__(
         self,
@@ -35,9 +40,11 @@ class ParabolicScheme:
         engine: str,
         penalty: float | None,
         tol: float,
+        units: Units,
     ) -> None:
-        self.task, self.engine, self.tol = task, engine, tol
-        self.rho = penalty
+        self.task, self.engine, self.tol, self.units = task, engine, tol, units
+        self.rho = None if penalty is None else penalty / units.scale
+        self.perfect = task.least_loss() + PERFECT * float(task.weights.sum())
         self.multipliers = Multipliers(np.zeros(len(task.constraints)))
         self.damping, self.refusals, self.raises = START_DAMPING, 0, 0
 
@@ -77,7 +84,7 @@ class ParabolicScheme:
             "penalty": self.rho,
             "solver": "start" if step is None else step.solver,
         }
-        return Proposal(layers, merit, step is None or step.exact, facts)
+        return Proposal(layers, merit, step is None or step.exact, self.units.facts(facts))
 
     def start(
         self, layers: Layers, iterations: int, should_stop: Callable[[], bool]
@@ -124,6 +131,8 @@ class ParabolicScheme:
         return new
 
     def refused(self, new: Proposal[Layers], old: Proposal[Layers]) -> Status | None:
+        if old.merit <= self.perfect and old.facts["excess"] <= MET:
+            return Status.STATIONARY  # all that is left is rounding
         if new.trusted and new.merit - old.merit <= NOTHING * abs(old.merit):
             return Status.STATIONARY  # an exact step from here finds nothing better
         self.damping *= MORE
@@ -134,7 +143,9 @@ class ParabolicScheme:
         return bool(new.facts["excess"] <= MET or best.facts["excess"] > MET)
 
     def ending(self, merits: list[float], latest: Proposal[Layers]) -> Status | None:
-        if len(merits) < 2 or merits[-2] - merits[-1] > self.tol * abs(merits[-2]):
+        perfect = merits[-1] <= self.perfect
+        slow = len(merits) > 1 and merits[-2] - merits[-1] <= self.tol * abs(merits[-2])
+        if not (perfect or slow):
             return None
         met = latest.facts["excess"] <= MET
         return Status.STATIONARY if met else Status.CONSTRAINTS_NOT_MET
