@@ -19,6 +19,9 @@ Kind = Literal["exact", "bound", "search"]
 # from the strongest claim to the weakest
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+# How far above the objective of a network rounding may put a lower bound: relatively, and at all
+CREDIBLE, TINY = 1e-9, 1e-300
+
 MEANING: dict[Kind, str] = {
     "exact": "proved; the dual correlation was computed over all activation patterns",
     "bound": "proved; a rigorous upper bound on the dual correlation was used",
@@ -210,12 +213,26 @@ def certificate_in_ball(
 def about(certificate: Certificate, objective: float) -> Certificate:
     """The certificate for another network of the same problem, with that objective.
 
-    A lower bound holds for all networks; an estimate above the objective is known to be wrong.
+    A lower bound holds for all networks; an estimate above the objective is known to be wrong, and
+    so is a proof that is above it by more than rounding.
     """
-    bound = certificate.lower_bound
-    if not certificate.proved:
-        bound = min(bound, objective)
-    return replace(certificate, objective=objective, lower_bound=bound)
+    lower, kind = _credible(certificate.lower_bound, certificate.kind, objective)
+    beside = min(certificate.proved_lower_bound, objective) if kind == certificate.kind else -np.inf
+    return replace(
+        certificate, objective=objective, lower_bound=lower, kind=kind, proved_lower_bound=beside
+    )
+
+
+def _credible(bound: float, kind: Kind, objective: float) -> tuple[float, Kind]:
+    """A bound that is not above the objective of a network, and what may be said of it.
+
+    No network is below a theorem, so a bound that is further above one than rounding explains is
+    none.
+    """
+    if bound <= objective:
+        return bound, kind
+    refuted = bound - objective > CREDIBLE * abs(objective) + TINY
+    return objective, "search" if refuted else kind
 
 
 def better(first: Certificate, second: Certificate) -> Certificate:

@@ -100,4 +100,4 @@ def answer_of(verdict: Verdict, method: Method, objective: float) -> Certificate
     )
     if method == "bound" or open_by_proof <= max(WEAK_PROOF, MUCH_WEAKER * open_by_estimate):
         return about(proof, objective)
-    return replace(about(estimate, objective), proved_lower_bound=proof.lower_bound)
+    return replace(about(estimate, objective), proved_lower_bound=min(proof.lower_bound, objective))

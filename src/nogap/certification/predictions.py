@@ -48,11 +48,18 @@ def certify_predictions(
     if not certificate.proved and method != "search" and provable(problem, ReLU(), method):
         prover = Prover(problem, Neurons.none(problem), tol, max_time, rng)
         proof = prover.prove_at(V, float(objective))
+        _refuse_below(proof, float(objective))
         verdict = Verdict(proof, certificate, prover.neurons, float(objective))
         certificate = answer_of(verdict, method, float(objective))
-    if certificate.proved and certificate.gap < -1e-9 * abs(certificate.lower_bound):
+    _refuse_below(certificate, float(objective))
+    return certificate
+
+
+def _refuse_below(certificate: Certificate, objective: float) -> None:
+    """No network has an objective below a proved bound."""
+    bound = certificate.lower_bound
+    if certificate.proved and bound - objective > 1e-9 * abs(bound):
         raise ValueError(
-            f"no network has the objective {objective:.6g}: at least {certificate.lower_bound:.6g} "
+            f"no network has the objective {objective:.6g}: at least {bound:.6g} "
             "is proved; check objective, beta and loss"
         )
-    return certificate

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from itertools import combinations, islice
 
 import numpy as np
@@ -22,7 +23,7 @@ from nogap.oracles.base import Candidates, empty, never
 from nogap.oracles.plane_sweep import sweep
 from nogap.oracles.whitening import whitened
 from nogap.patterns import enumerate_patterns, find_gates
-from nogap.patterns._lines import TOLERANCE, distinct_lines
+from nogap.patterns._lines import TOLERANCE, Lines, distinct_lines
 from nogap.problem import EPS
 from nogap.rows import Rows
 
@@ -33,6 +34,7 @@ KEPT = 20  # cells for each neuron that is asked for
 MOST_SIGNS = 40_000_000  # of the rows in these cells
 APART = 0.05  # share of the rows in which neurons that are found together should differ
 BLOCK = 1_000_000  # arcs at once
+ALIKE = 1e-6  # angle of rows between which a cell may go unseen
 
 
 def sign_work(n_lines: int, rank: int, n_outputs: int) -> int:
@@ -48,6 +50,8 @@ class SignCellOracle:
 
     Rows that are dependent to a relative 1e-10 count as dependent, as for
     :func:`nogap.enumerate_patterns`. From rank 4 on, dependent rows are left to that function.
+    Two rows that are nearly but not exactly parallel have a cell between them that may go unseen:
+    then the answer allows for it, and is of kind "bound".
 
     Parameters
     ----------
@@ -79,6 +83,7 @@ class SignCellOracle:
                 f"{max_work:,} of its budget; use oracle='search'"
             )
         self._listed: tuple[Array, Array] | None = None  # gates and signs, for dependent rows
+        self._alike = _almost_parallel(self.X, self.lines)
 
     def price(
         self, V: Array, count: int, starts: Array | None = None
@@ -101,7 +106,9 @@ class SignCellOracle:
         found = self._candidates(gates, V, count)
         if self.cut_short or self.lines.tolerance > TOLERANCE:
             return found, Correlation(found.best, "search")
-        return found, Correlation(largest + rounding, "exact")
+        # these rows may be on either side in cells that are too narrow to be seen
+        slack = 2.0 * float(np.linalg.norm(V[self._alike], axis=1).sum())
+        return found, Correlation(largest + rounding + slack, "bound" if slack else "exact")
 
     def _candidates(self, gates: Array, V: Array, count: int) -> Candidates:
         """Distinct cells with the correlations that the neurons really have, best first."""
@@ -214,6 +221,30 @@ class SignCellOracle:
 
 class _DependentRowsError(Exception):
     """Some rows are not in general position."""
+
+
+def _almost_parallel(X: Array, lines: Lines) -> IntArray:
+    """Rows that are almost multiples of a row before them, and not exactly."""
+    first = np.arange(len(lines))
+    for start in range(0, len(lines), max(BLOCK // max(len(lines), 1), 1)):
+        block = lines.normals[start : start + max(BLOCK // len(lines), 1)]
+        near = np.abs(block @ lines.normals.T) > 1.0 - 0.5 * ALIKE**2
+        first[start : start + len(block)] = np.argmax(near, axis=1)
+    found = []
+    for i in np.flatnonzero(~lines.zero):
+        leader = lines.representatives[first[lines.line[i]]]
+        if i != leader and not _exactly_parallel(X[i], X[leader]):
+            found.append(i)
+    return np.array(found, dtype=np.intp)
+
+
+def _exactly_parallel(a: Array, b: Array) -> bool:
+    """Whether one is a multiple of the other, without any rounding."""
+    if np.array_equal(a, b):
+        return True
+    k = int(np.argmax(np.abs(b)))
+    share, whole = Fraction(a[k]), Fraction(b[k])
+    return all(Fraction(x) * whole == Fraction(y) * share for x, y in zip(a, b, strict=True))
 
 
 def turned(signs: Array, V: Array) -> Array:

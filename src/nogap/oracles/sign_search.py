@@ -18,7 +18,8 @@ from nogap.oracles.base import Candidates, empty, never
 from nogap.oracles.plane_sweep import sweep
 from nogap.oracles.search import SearchOracle
 from nogap.oracles.sign_cells import spread_out, turned
-from nogap.oracles.whitening import whitened
+from nogap.oracles.whitening import RANK_TOLERANCE, whitened
+from nogap.patterns._lines import distinct_lines
 from nogap.rows import MemoryRows, Rows
 from nogap.units import Tanh
 
@@ -66,14 +67,17 @@ class SignSearchOracle:
         if not np.any(X):
             return empty(self.rows.d), Correlation(0.0, "search")
         white, back = whitened(X)
+        white, pull = _one_a_line(X, white, W)
+        if not np.any(pull):
+            return empty(self.rows.d), Correlation(0.0, "search")
         near = None if starts is None or not starts.size else starts @ np.linalg.pinv(back).T
         some = self._some(len(white))  # most of the way on a sample, the last moves on all rows
-        U = self._climbed(white[some], W[some], near, max(2 * count, SWEPT))
-        U = np.concatenate([self._classified(white[some], W[some]), U])
-        U = self._swept(white[some], W[some], U, self.n_sweeps)
+        U = self._climbed(white[some], pull[some], near, max(2 * count, SWEPT))
+        U = np.concatenate([self._classified(white[some], pull[some]), U])
+        U = self._swept(white[some], pull[some], U, self.n_sweeps)
         if len(some) < len(white):
-            best = np.argsort(-np.linalg.norm(np.sign(U @ white.T) @ W, axis=1), kind="stable")
-            U = self._swept(white, W, _levelled(white, U[best[:SWEPT]]), LAST_SWEEPS)
+            best = np.argsort(-np.linalg.norm(np.sign(U @ white.T) @ pull, axis=1), kind="stable")
+            U = self._swept(white, pull, _levelled(white, U[best[:SWEPT]]), LAST_SWEEPS)
         U = U @ back.T
         self.cut_short = self.should_stop()
         if starts is not None and starts.size:
@@ -108,10 +112,13 @@ class SignSearchOracle:
         if X.shape[1] > CLASSIFIED_COLUMNS:
             return np.zeros((0, X.shape[1]))
         outputs = V[:, [0]] if V.shape[1] == 1 else V @ np.linalg.svd(V, full_matrices=False)[2].T
+        # an output that is fitted already, or is a multiple of others, has no labels
+        sizes = np.abs(outputs).max(axis=0)
+        outputs = outputs[:, sizes > RANK_TOLERANCE * sizes.max()]
         v = np.repeat(outputs, len(RIDGES), axis=1)
         ridges = np.tile(RIDGES, outputs.shape[1])
         found = [logistic_regression(X, *pair) for pair in zip(v.T, ridges, strict=True)]
-        return _levelled(X, np.array(found))
+        return _levelled(X, np.array(found).reshape(-1, X.shape[1]))
 
     def _swept(self, X: Array, V: Array, U: Array, n_sweeps: int) -> Array:
         """Better directions, by exact maxima in planes through them."""
@@ -128,7 +135,9 @@ class SignSearchOracle:
             now = np.linalg.norm(np.sign(A) @ V, axis=1)
             phi = turn.angles[np.arange(k), arc][:, None]
             moved = _levelled(X, np.cos(phi) * U + np.sin(phi) * W)
-            U = np.where((values[np.arange(k), arc] > now)[:, None], moved, U)
+            # counted again: arcs between angles that differ by rounding are not all there
+            then = np.linalg.norm(np.sign(moved @ X.T) @ V, axis=1)
+            U = np.where((then > now)[:, None], moved, U)
         return U
 
     def _proposed(self, X: Array, V: Array, A: Array) -> Array:
@@ -153,6 +162,19 @@ class SignSearchOracle:
         for part, rows in self.rows.parts:
             total += np.sign(rows.forward(U.T)).T @ V[part]
         return np.linalg.norm(total, axis=1)
+
+
+def _one_a_line(X: Array, white: Array, V: Array) -> tuple[Array, Array]:
+    """White rows of different hyperplanes, and the dual point on each.
+
+    Parallel rows change sign together; rounding would put an arc between them, which a sweep
+    prefers to those that are there.
+    """
+    lines = distinct_lines(X)
+    pull = np.zeros((len(lines), V.shape[1]))
+    orientation = np.where(lines.flipped, -1.0, 1.0) * ~lines.zero
+    np.add.at(pull, lines.line, orientation[:, None] * V)
+    return white[lines.representatives], pull
 
 
 def logistic_regression(X: Array, v: Array, ridge: float) -> Array:
