@@ -13,6 +13,8 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 from scipy.optimize import minimize, minimize_scalar, nnls
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from nogap import (
@@ -576,6 +578,15 @@ def test_the_correlation_of_a_network_with_a_bad_intercept_is_its_own(small):
     expected = max(brute_force(X, residual)[0], 0.0)
     found = certify(network, X, y, beta=0.3, max_time=2.0)
     assert found.dual_correlation == pytest.approx(expected, rel=1e-6)
+
+
+def test_predictions_in_other_arrays_and_a_pipeline(small):
+    X, y = small
+    options = {"beta": 0.2, "objective": 0.5 * y @ y, "max_time": 0.1}
+    found = certify(torch.zeros(10, dtype=torch.float64), X, y, **options)
+    assert found.lower_bound == certify(np.zeros(10), X, y, **options).lower_bound
+    with pytest.raises(ValueError, match="cannot certify a Pipeline: pass its last step"):
+        certify(make_pipeline(StandardScaler(), ReLURegressor()), X, y, beta=0.2)
 
 
 def test_predictions_cannot_cost_less_than_their_loss(small):

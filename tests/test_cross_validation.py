@@ -285,6 +285,12 @@ def test_in_a_pipeline_with_verbose(regression, caplog):
     assert "ReLURegressorCV" in model._repr_html_()
 
 
+def test_a_split_that_names_a_row_that_is_not_there(regression):
+    X, y = regression
+    with pytest.raises(ValueError, match="names row 999, but there are"):
+        ReLURegressorCV([0.3], cv=[(np.arange(20), np.array([20, 999]))]).fit(X, y)
+
+
 def test_a_path_that_runs_out_of_time_says_so(regression):
     X, y = regression
     with pytest.warns(ConvergenceWarning, match="ran out of time; alpha is the best of the"):

@@ -167,3 +167,12 @@ def test_labels_that_contradict_each_other():
     assert fine.status is Status.OPTIMAL
     with pytest.raises(ValueError, match="the logistic loss falls forever"):
         interpolate([[1.0]], [1.0], loss="logistic")
+
+
+@pytest.mark.parametrize("X", [[[0.0], [1.0]], [[0.0, 0.0], [1.0, 1.0]]])
+def test_two_rows_with_a_bias(X):
+    """The multipliers of the cells in use are not unique, and may violate one that is known."""
+    solution = interpolate(np.array(X), np.array([0.0, 1.0]), hidden_bias=True)
+    assert solution.status is Status.OPTIMAL
+    assert solution.objective == pytest.approx(1 / np.linalg.norm(X[1]), rel=1e-9)
+    assert solution.certificate.relative_gap <= 1e-6

@@ -273,6 +273,8 @@ class FunctionDisplay(_Display):
         self.network, self.output = network, output
         self.X: Array = np.asarray(check_matrix(X, columns=d))
         self.y = None if y is None else np.asarray(y)
+        if self.y is not None and self.y.shape != (len(self.X),):
+            raise ValueError(f"y must be ({len(self.X)},), one value a row, got {self.y.shape}")
         self.feature_names = [f"x{k}" for k in range(d)] if feature_names is None else feature_names
 
     @classmethod

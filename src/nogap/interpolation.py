@@ -141,6 +141,7 @@ class _Loop:
         random = rng.standard_normal((2 * rows.shape[0], rows.shape[1]))
         random /= np.linalg.norm(random, axis=1, keepdims=True)
         self.directions = np.concatenate([units, -units, random])
+        self.asked: set[int] = set()  # known directions that the multipliers violate all the same
         self.history: list[Record] = []
         self.gap = np.inf  # relative, of the last round
 
@@ -201,7 +202,9 @@ class _Loop:
         Cutting planes alone come to the end of a curved constraint only slowly.
         """
         values = V[:, 0] @ np.maximum(self.rows @ self.directions.T, 0.0)
-        near = np.flatnonzero((weights != 0) | (np.abs(values) >= 1 - NEAR))
+        taken = (weights != 0) | (np.abs(values) >= 1 - NEAR)
+        taken[list(self.asked)] = True
+        near = np.flatnonzero(taken)
         signs = np.where(weights[near] != 0, np.sign(weights[near]), np.sign(values[near]))
         patterns = self.directions[near] @ self.rows.T > 0
         keys = np.column_stack([patterns, signs > 0])
@@ -230,11 +233,13 @@ class _Loop:
         return found, correlation
 
     def _add(self, directions: Array) -> bool:
-        """Take in the directions that are new; whether there are any."""
-        nearest = np.max(directions @ self.directions.T, axis=1, initial=-1.0)
-        fresh = directions[nearest < 1 - 4 * EPS]
-        self.directions = np.concatenate([self.directions, fresh])
-        return bool(fresh.size)
+        """Take in the directions that are new, and cells of the others; whether there are any."""
+        likeness = directions @ self.directions.T
+        new = np.max(likeness, axis=1, initial=-1.0) < 1 - 4 * EPS
+        before = len(self.asked)
+        self.asked.update(likeness[~new].argmax(axis=1).tolist())
+        self.directions = np.concatenate([self.directions, directions[new]])
+        return bool(new.any()) or len(self.asked) > before
 
     def _record(self, began: float, weights: Array, V: Array, correlation: Correlation) -> None:
         bound = float(np.sum(V * self.problem.Y)) / max(correlation.value, 1.0)

@@ -46,8 +46,13 @@ def as_network(model: Any, y: Any) -> tuple[Any, Any]:
         from nogap.exchange.imports import from_onnx
 
         return from_onnx(model), y
-    if isinstance(model, np.ndarray | list | tuple):
+    if isinstance(model, list | tuple) or hasattr(model, "__array__"):
         return None, y
+    if hasattr(model, "named_steps"):
+        raise ValueError(
+            "cannot certify a Pipeline: pass its last step, and X as the steps before transform it "
+            "(pipeline[-1], pipeline[:-1].transform(X))"
+        )
     raise ValueError(
         f"cannot certify a {type(model).__name__}: pass a Network, a fitted estimator, a "
         "Linear-ReLU-Linear torch module or .onnx file, a scikit-learn MLP with one hidden layer, "

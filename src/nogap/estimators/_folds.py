@@ -62,7 +62,14 @@ def check_splits(
         raise ValueError(
             "every class has only one row, so that none is left to test on; use more rows"
         )
+    n = len(y)
     for k, (train, test) in enumerate(splits):
+        for rows in (train, test):
+            if rows.dtype.kind != "b" and rows.size and not -n <= rows.min() <= rows.max() < n:
+                raise ValueError(
+                    f"split {k} of cv names row {rows[np.abs(rows).argmax()]}, but there are {n} "
+                    "rows; numbers of rows go from 0"
+                )
         tested = test if weights is None else test[weights[test] > 0]
         if not tested.size:
             raise ValueError(
