@@ -290,6 +290,17 @@ def test_rows_that_are_nearly_equal_have_signs_of_their_own(name, loss):
     assert certificate.lower_bound <= value
 
 
+def test_neighbours_on_a_line_are_not_taken_for_nearly_equal_rows():
+    """Of thousands of values many are close together, and all cells between them are seen."""
+    g = np.random.default_rng(0)
+    A, V = with_ones(g.standard_normal((5_000, 1)), True), g.standard_normal((5_000, 1))
+    _, correlation = SignCellOracle(MemoryRows(A)).price(V, 3)
+    order = np.argsort(A[:, 0])
+    ahead = np.concatenate([[0.0], np.cumsum(V[order, 0])])
+    assert correlation.kind == "exact"
+    assert correlation.value == pytest.approx(np.abs(ahead[-1] - 2 * ahead).max(), rel=1e-8)
+
+
 def _det(rows):
     a, b, c = rows
     cross = [b[1] * c[2] - b[2] * c[1], b[2] * c[0] - b[0] * c[2], b[0] * c[1] - b[1] * c[0]]

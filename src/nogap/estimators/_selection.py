@@ -41,6 +41,7 @@ STAGE = 3
 # Each may take its share of the time left for itself and so many more: few paths go to the end.
 STAGES_AHEAD = 3
 TOO_LITTLE = 0.1  # of max_time, for another stage
+INTERRUPTED, OUT_OF_TIME = "was interrupted", "ran out of time"
 # Below this share of the objective of the empty network, alpha_max is rounding error.
 NOTHING = 1e-12
 
@@ -60,7 +61,7 @@ class Selection:
     chosen : int
         Position of the chosen alpha.
     cut_short : str
-        What ended the path before its time: "was interrupted" or "ran out of time"; or nothing.
+        What ended the path before its time, ``INTERRUPTED`` or ``OUT_OF_TIME``; or nothing.
     """
 
     alphas: Array
@@ -184,7 +185,7 @@ def select_alpha(
             except KeyboardInterrupt:
                 if not scores:
                     raise
-                cut_short = "was interrupted"
+                cut_short = INTERRUPTED
                 break
             starts = [step.last for step in steps]
             scores += map(list, zip(*(step.scores for step in steps), strict=False))
@@ -199,8 +200,10 @@ def select_alpha(
             if _getting_worse(np.mean(scores, axis=1)) or _learnt_out(losses):
                 break
             if max_time and end and end - perf_counter() <= TOO_LITTLE * max_time:
-                cut_short = "ran out of time" if len(scores) < alphas.size else ""
+                cut_short = OUT_OF_TIME if len(scores) < alphas.size else ""
                 break
+    if cut_short:
+        notify(f"cross-validation {cut_short} after {len(scores)} of {alphas.size} alphas")
     table = np.array(scores)
     chosen = choose(table, rule)
     notify(f"cross-validation takes alpha {alphas[chosen]:.4g}")

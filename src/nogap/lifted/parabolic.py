@@ -45,7 +45,7 @@ from nogap.lifted.solution import (
     trivial_certificate,
     with_constraints,
 )
-from nogap.lifted.units import Units
+from nogap.lifted.standard_units import Units
 from nogap.losses import Loss, get_loss
 from nogap.networks.deep import DeepNetwork
 from nogap.solution import Record

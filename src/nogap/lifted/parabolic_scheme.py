@@ -14,8 +14,8 @@ from nogap.lifted.prox_engine import prox_step, warm_up_layers
 from nogap.lifted.proximal import dual_scaled_weights
 from nogap.lifted.sequence import Proposal
 from nogap.lifted.solution import MET
+from nogap.lifted.standard_units import Units
 from nogap.lifted.step import Step
-from nogap.lifted.units import Units
 from nogap.solution import Status
 
 START_DAMPING, LEAST_DAMPING = 1.5, 1.1

@@ -34,7 +34,9 @@ KEPT = 20  # cells for each neuron that is asked for
 MOST_SIGNS = 40_000_000  # of the rows in these cells
 APART = 0.05  # share of the rows in which neurons that are found together should differ
 BLOCK = 1_000_000  # arcs at once
-ALIKE = 1e-6  # angle of rows between which a cell may go unseen
+# Angles of rows between which a cell may go unseen: on a circle, and from three dimensions on,
+# where a plane through one of two rows sees little of the other
+HIDDEN, ALIKE = 2 * TOLERANCE, 1e-6
 
 
 def sign_work(n_lines: int, rank: int, n_outputs: int) -> int:
@@ -225,17 +227,31 @@ class _DependentRowsError(Exception):
 
 def _almost_parallel(X: Array, lines: Lines) -> IntArray:
     """Rows that are almost multiples of a row before them, and not exactly."""
-    first = np.arange(len(lines))
-    for start in range(0, len(lines), max(BLOCK // max(len(lines), 1), 1)):
-        block = lines.normals[start : start + max(BLOCK // len(lines), 1)]
-        near = np.abs(block @ lines.normals.T) > 1.0 - 0.5 * ALIKE**2
-        first[start : start + len(block)] = np.argmax(near, axis=1)
+    first = _first_alike(lines.normals, HIDDEN if lines.rank < 3 else ALIKE)
     found = []
     for i in np.flatnonzero(~lines.zero):
         leader = lines.representatives[first[lines.line[i]]]
         if i != leader and not _exactly_parallel(X[i], X[leader]):
             found.append(i)
     return np.array(found, dtype=np.intp)
+
+
+def _first_alike(N: Array, angle: float) -> IntArray:
+    """For each unit row the first that is, or whose opposite is, as near as that, (m,)."""
+    first = np.arange(len(N))
+    direction = np.random.default_rng(0).standard_normal(N.shape[1])
+    keys = np.abs(N @ direction) / np.linalg.norm(direction)  # no further apart than the rows
+    order = np.argsort(keys, kind="stable")
+    runs = np.split(order, np.flatnonzero(np.diff(keys[order]) > 2 * angle) + 1)
+    for run in (np.sort(run) for run in runs if run.size > 1):
+        for k in range(1, run.size):
+            apart = np.minimum(
+                np.linalg.norm(N[run[:k]] - N[run[k]], axis=1),
+                np.linalg.norm(N[run[:k]] + N[run[k]], axis=1),
+            )
+            near = np.flatnonzero(apart <= angle)
+            first[run[k]] = run[near[0]] if near.size else run[k]
+    return first
 
 
 def _exactly_parallel(a: Array, b: Array) -> bool:

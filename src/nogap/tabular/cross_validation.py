@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nogap._typing import AnyArray, Array, IntArray
 from nogap.estimators._base import ReLUEstimator
 from nogap.estimators._folds import N_FOLDS, ShuffledFolds, check_splits
-from nogap.estimators._selection import N_ALPHAS, alpha_grid, select_alpha
+from nogap.estimators._selection import INTERRUPTED, N_ALPHAS, alpha_grid, select_alpha
 from nogap.estimators.classifier import ReLUClassifier
 from nogap.estimators.regressor import ReLURegressor
 from nogap.tabular.table import InputError
@@ -83,7 +83,7 @@ def choose_alpha(
         max_time=max_time,
         notify=notify,
     )
-    if selection.cut_short == "was interrupted":
+    if selection.cut_short == INTERRUPTED:
         raise KeyboardInterrupt
     columns = zip(selection.alphas, -selection.mean, selection.error, strict=True)
     trials = [Trial(*(float(value) for value in row)) for row in columns]
