@@ -209,7 +209,7 @@ def test_a_wide_search_gives_up_what_lies_far_behind_and_loses_nothing_by_it():
     wide = SearchOracle(MemoryRows(X), np.random.default_rng(0), 300)
     U, gate = wide._seeds(V, None)
     _, everything, _ = wide._ascent.run(V, U, gate, 40)
-    narrowed, _ = wide._narrowed(wide._ascent, V, U, gate, 40, 0.5, 10)
+    narrowed, _ = wide._narrowed(wide._ascent, V, U, gate, 40, 0.5, Wanted(10))
     assert narrowed.values.size < everything.size / 2
     assert narrowed.values.max() == pytest.approx(everything.max(), rel=1e-2)
     proved = BranchAndBound(MemoryRows(X), 1e-6).price(V, 1)[1]

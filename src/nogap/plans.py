@@ -147,8 +147,7 @@ def _searches(
     seeds = PATCH_SEEDS if rows.n_positions > 1 else wide
     levels = sorted({*seeds, last_seeds(rows, seeds[-1])})
     return [
-        search_oracle_of(problem.rows, unit, rng, count, problem.beta, precise=precise)
-        for count in levels
+        search_oracle_of(rows, unit, rng, count, problem.beta, precise=precise) for count in levels
     ]
 
 

@@ -14,6 +14,7 @@ from nogap.oracles.ascent import STEP, Ascent
 from nogap.oracles.base import Candidates, distinct, empty, never
 from nogap.oracles.peaks import Peaks
 from nogap.oracles.starts import around, beside
+from nogap.oracles.wanted import Wanted
 from nogap.problem import SINGLE_SAFE
 from nogap.rows import Rows, height
 from nogap.rows.base import slices
@@ -23,7 +24,6 @@ from nogap.units.readout import push
 ASCENT_STEPS = 40
 SOFT_SHARE = 0.6  # of the steps, the first, that half of the starts take over rounded kinks
 ROUGH_MARGIN = 1.0 + 1e-4  # a candidate counts as better than beta from here on
-DISTINCT = 0.05  # distance of two candidates of one search
 ALWAYS_POLISHED = 4
 FEWEST_POLISHED = 10  # that make an estimate, where they do not exceed the threshold
 # Maxima around which others are looked for, starts around each of them, steps, and rounds.
@@ -31,7 +31,7 @@ FOOTHOLDS, STARTS_BESIDE, CLIMB_STEPS, MOST_CLIMBS = 4, 20, 15, 3
 HIGHER = 1.0 + 1e-9  # what a round must gain for another
 SAMPLE_ROWS = 20_000
 FEWEST_SAMPLES = 1_000  # with many patches each: on fewer, maxima of the sample are its own
-NEAR = 0.65  # of the starts, those around active neurons
+NEAR, NEAR_EVERYWHERE = 0.65, 0.4  # of the starts, those around active neurons
 # With many starts most of the steps go to the better half, and then to the better quarter.
 HALVED_AFTER = (12, 8)
 LAST_STEPS = 30  # of the ascent on all rows, after one on a sample
@@ -58,6 +58,9 @@ class SearchOracle:
         ReLU by default.
     precise : bool
         False leaves the maximisers as the ascent finds them, which is enough for comparisons.
+    everywhere : bool
+        Look away from the active neurons, which takes longer: for the last word. Otherwise the best
+        rough candidates are refined, wherever they are.
     """
 
     complete = False
@@ -70,7 +73,9 @@ class SearchOracle:
         threshold: float = np.inf,
         unit: Unit | None = None,
         precise: bool = True,
+        everywhere: bool = False,
     ) -> None:
+        self.everywhere = everywhere
         self.unit = ReLU() if unit is None else unit
         self.precise = precise
         self.should_stop: Callable[[], bool] = never
@@ -105,6 +110,7 @@ class SearchOracle:
         """
         if not np.any(V):
             return empty(self.rows.d)
+        wanted = Wanted.away_from(starts if self.everywhere else None, count)
         fast, W = self._fast(V)
         index = self._sample()
         if index is None or not np.any(V[index]):  # a sample may miss all that is not zero
@@ -116,33 +122,33 @@ class SearchOracle:
             else:
                 found = sample.rough(W[index], starts, steps, count)
             if last and patches:
-                found = fast._last_on_patches(W, found, starts, count)
+                found = fast._last_on_patches(W, found, starts, wanted)
             elif last:
-                found = fast._risen(W, found.directions.T, found.gate, LAST_STEPS, STEP, count)
+                found = fast._risen(W, found.directions.T, found.gate, LAST_STEPS, STEP, wanted)
             self.cut_short = sample.cut_short or fast.cut_short
             return self._valued(V, found, count)
-        found = fast._risen(W, U.astype(W.dtype, copy=False), gate, steps, STEP, count, anew=True)
+        found = fast._risen(W, U.astype(W.dtype, copy=False), gate, steps, STEP, wanted, anew=True)
         self.cut_short = fast.cut_short
         return found if W is V else self._valued(V, found, count)
 
     def _last_on_patches(
-        self, V: Array, found: Candidates, starts: Array | None, count: int
+        self, V: Array, found: Candidates, starts: Array | None, wanted: Wanted
     ) -> Candidates:
         """The ascent on all patches from what was found on a sample, and from active neurons.
 
         Those rise where a descent was stopped.
         """
         steps, for_neurons = LAST_PATCH_STEPS
-        found = self._valued(V, found, max(count, FEWEST_POLISHED))
+        found = self._valued(V, found, max(wanted.count, FEWEST_POLISHED))
         best = found.take(slice(FEWEST_POLISHED))
         found = found.take(slice(FEWEST_POLISHED, None))
-        best = self._risen(V, best.directions.T, best.gate, steps, LATER_STEP, count)
+        best = self._risen(V, best.directions.T, best.gate, steps, LATER_STEP, wanted)
         if starts is None or not starts.size or self.should_stop():
             return best.joined(found)
         cut_short = self.cut_short
         gate = self.unit.gates_of(starts)
         U = starts.T.astype(V.dtype)
-        risen = self._risen(V, U, gate, for_neurons, LATER_STEP, count)
+        risen = self._risen(V, U, gate, for_neurons, LATER_STEP, wanted)
         self.cut_short = cut_short
         return best.joined(found).joined(risen)
 
@@ -159,11 +165,11 @@ class SearchOracle:
         gate: IntArray,
         steps: int,
         step: float,
-        count: int,
+        wanted: Wanted,
         *,
         anew: bool = False,
     ) -> Candidates:
-        """Distinct candidates from the starts U (d, k), the best ``count``.
+        """Distinct candidates from the starts U (d, k), as many as are wanted.
 
         The starts are ``anew`` if no ascent has led to them. A search is cut short where it is
         stopped before the first of them are nearly up.
@@ -173,22 +179,22 @@ class SearchOracle:
         enough, self.cut_short = 0, False
         for part in slices(U.shape[1], size):
             if anew:
-                found, done = self._from_seeds(V, U[:, part], gate[part], steps, step, count)
+                found, done = self._from_seeds(V, U[:, part], gate[part], steps, step, wanted)
             else:
                 found, done = self._narrowed(
-                    self._ascent, V, U[:, part], gate[part], steps, step, count
+                    self._ascent, V, U[:, part], gate[part], steps, step, wanted
                 )
             risen.append(found)
             enough += int(np.sum(found.values > self.threshold * ROUGH_MARGIN))
             stopped = self.should_stop()
             self.cut_short = self.cut_short or (len(risen) == 1 and not done)
-            if stopped or enough >= count:
+            if stopped or enough >= wanted.count:
                 break
         together = functools.reduce(Candidates.joined, risen)
-        return distinct(together, count, tolerance=DISTINCT)
+        return wanted.best(together)
 
     def _from_seeds(
-        self, V: Array, U: Array, gate: IntArray, steps: int, step: float, count: int
+        self, V: Array, U: Array, gate: IntArray, steps: int, step: float, wanted: Wanted
     ) -> tuple[Candidates, bool]:
         """The ascent from directions that none has led to yet, and whether it went far enough.
 
@@ -196,14 +202,14 @@ class SearchOracle:
         on the way, and miss small hills that the others find.
         """
         if not self.unit.sums_relus:
-            return self._narrowed(self._ascent, V, U, gate, steps, step, count)
+            return self._narrowed(self._ascent, V, U, gate, steps, step, wanted)
         soft, hard = slice(0, None, 2), slice(1, None, 2)
         first = int(SOFT_SHARE * steps)
         rounded = self._ascent.softened(U)
-        found, _ = self._narrowed(rounded, V, U[:, soft], gate[soft], first, step, count)
+        found, _ = self._narrowed(rounded, V, U[:, soft], gate[soft], first, step, wanted)
         last, seeds = self._ascent.last(), found.directions.T
-        found, done = self._narrowed(last, V, seeds, found.gate, steps - first, step, count)
-        others, too = self._narrowed(self._ascent, V, U[:, hard], gate[hard], steps, step, count)
+        found, done = self._narrowed(last, V, seeds, found.gate, steps - first, step, wanted)
+        others, too = self._narrowed(self._ascent, V, U[:, hard], gate[hard], steps, step, wanted)
         return found.joined(others), done and too
 
     def _fast(self, V: Array) -> tuple[SearchOracle, Array]:
@@ -218,7 +224,9 @@ class SearchOracle:
 
     def _on(self, rows: Rows, threshold: float = np.inf) -> SearchOracle:
         """The same search over other rows."""
-        other = SearchOracle(rows, self.rng, self.n_seeds, threshold, unit=self.unit)
+        other = SearchOracle(
+            rows, self.rng, self.n_seeds, threshold, self.unit, everywhere=self.everywhere
+        )
         other.should_stop = self.should_stop
         return other
 
@@ -242,7 +250,8 @@ class SearchOracle:
         Each comes with its gate, (k,).
         """
         d = self.rows.d
-        near = int(NEAR * 2 * self.n_seeds) if starts is not None and starts.size else 0
+        share = NEAR_EVERYWHERE if self.everywhere else NEAR
+        near = int(share * 2 * self.n_seeds) if starts is not None and starts.size else 0
         fresh = max(2 * self.n_seeds - near, 2)
         parts, gates = [], []
         if near:
@@ -281,7 +290,7 @@ class SearchOracle:
         gate: IntArray,
         steps: int,
         step: float,
-        count: int,
+        wanted: Wanted,
     ) -> tuple[Candidates, bool]:
         """Ascent in which what lies far behind gives up, unless few would be left to choose from.
 
@@ -290,11 +299,11 @@ class SearchOracle:
         cost.
         """
         for part in HALVED_AFTER:
-            kept = max(U.shape[1] // 2, MOST_CANDIDATES * count)
+            kept = max(U.shape[1] // 2, MOST_CANDIDATES * wanted.count)
             if kept >= U.shape[1] or part >= steps:
                 break
             U, values, done = ascent.run(V, U, gate, part, step)
-            best = np.argsort(-values, kind="stable")[:kept]
+            best = wanted.of(kept).order(U.T, values)
             U, gate = U[:, best], gate[best]
             if self.should_stop():
                 return Candidates(U.T, values[best], gate), done

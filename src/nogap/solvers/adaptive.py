@@ -32,6 +32,7 @@ MOST_IDLE_ROUNDS = 50
 RESERVE = (0.15, 0.3)  # least and most of max_time that is kept for the last pricing
 FINISH = 0.4  # of the reserve, at most, is for what has to follow when a pricing is stopped:
 SECONDS_PER_PRODUCT = 2e-10  # the outputs of the network, and the correlations with the rows
+WIDER = 2.5  # times the seconds of a search are often enough for the next wider one
 SAME_DIRECTION = 1e-12  # squared distance below which a candidate repeats an active neuron
 
 
@@ -91,6 +92,11 @@ class Clock:
     @property
     def elapsed(self) -> float:
         return time.perf_counter() - self.start
+
+    @property
+    def left(self) -> float:
+        """Seconds until ``max_time``."""
+        return np.inf if self.max_time is None else self.max_time - self.elapsed
 
     def over(self) -> bool:
         """Whether improving the network has to end."""
@@ -169,9 +175,10 @@ class ColumnGeneration:
         self.level = 0 if start.count == 0 or self.oracles[-1].complete else len(self.oracles) - 1
         self.certificate = None
         self.hasty = False
+        self.pricing_seconds = 0.0
         with self.clock.interrupt:
             status = self._run_interruptibly(start)
-            final = self._final_certificate()
+            final = self._final_certificate(status)
         return Outcome(self.best, final, status, self.history, self.hasty)
 
     def _at_most(self, start: Neurons) -> Neurons:
@@ -313,7 +320,8 @@ class ColumnGeneration:
         self.clock.finish = SECONDS_PER_PRODUCT * products
         V = self.problem.feasible_direction(self.V)
         found, correlation = oracle.price(V, self.limits.new_neurons, self.neurons.directions)
-        self.clock.keep(self.clock.elapsed - before)
+        self.pricing_seconds = self.clock.elapsed - before
+        self.clock.keep(self.pricing_seconds)
         if self.certificate is not None and oracle.cut_short:
             # a search that was cut short would claim too much; an older bound stays what it is
             self.certificate = about(self.certificate, self.best_value)
@@ -357,19 +365,32 @@ class ColumnGeneration:
         nearest = SAME_DIRECTION if self.unit.homogeneous else 0.0
         return bool(np.any((old.gate == new.gate[k]) & (apart <= nearest)))
 
-    def _final_certificate(self) -> Certificate:
+    def _final_certificate(self, status: Status) -> Certificate:
         """The last claim, or an earlier one that is stronger, about the best network."""
         hurry = self.clock.interrupt.pending and self.certificate is not None
         stale = self.certificate is None or self.certificate.objective != self.best_value
-        if stale and not hurry:
-            self.level = 0
-            try:
+        try:
+            if stale and not hurry:
+                self.level = 0
                 self._price()
-            except KeyboardInterrupt:
-                if self.certificate is None:
-                    raise
+            if status is Status.TIME_LIMIT:
+                self._look_wider()
+        except KeyboardInterrupt:
+            if self.certificate is None:
+                raise
         assert self.certificate is not None
         final = self.certificate
         if self.strongest is not None:
             final = better(final, self.strongest)
         return about(final, self.best_value)
+
+    def _look_wider(self) -> None:
+        """Spend what is left of the time on wider searches, since narrow ones estimate low."""
+        while self.level + 1 < len(self.oracles) and not self.oracles[self.level + 1].complete:
+            if self.clock.left < WIDER * self.pricing_seconds:
+                return
+            narrow = self.certificate
+            self.level += 1
+            _, wide = self._price()
+            if narrow is not None and narrow.lower_bound < wide.lower_bound:
+                self.certificate = narrow  # it found what the wide one overlooked
