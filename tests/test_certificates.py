@@ -32,6 +32,7 @@ from nogap.formulation import formulate
 from nogap.oracles import BranchAndBound, ExactOracle, SearchOracle
 from nogap.oracles.patterns import GatedOracle, PatternOracle
 from nogap.oracles.polish import Polisher
+from nogap.oracles.wanted import Wanted
 from nogap.patterns import enumerate_patterns
 from nogap.rows import MemoryRows
 
