@@ -442,6 +442,24 @@ def test_degenerate_programs_over_a_box_are_solved_all_the_way():
         assert wrong.max() <= 1e-9 * np.abs(right).max()
 
 
+@pytest.mark.parametrize("steps", [0, 3, 20])
+def test_a_program_over_a_box_ends_inside_of_it_when_it_is_told_to_stop(steps):
+    """Of thousands of variables a step takes a second, and there can be thousands of steps."""
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=(200, 30)) * np.logspace(0, -3, 30)
+    Q, right = A @ A.T + 1e-9 * np.eye(200), A @ rng.normal(size=30) + 0.1 * rng.normal(size=200)
+    asked = []
+
+    def should_stop():
+        asked.append(None)
+        return len(asked) > steps
+
+    y = minimise_over_box(Q, right, np.zeros(200), np.ones(200), np.zeros(200), should_stop)
+    assert np.all((y >= 0) & (y <= 1))
+    assert 0.5 * y @ Q @ y - right @ y <= 0  # not above the start
+    assert steps < len(asked) <= steps + 2  # each of the two methods asks once more
+
+
 def test_jacobian_and_change_of_the_outputs_against_finite_differences():
     rng = np.random.default_rng(1)
     inputs = rng.normal(size=(6, 2))

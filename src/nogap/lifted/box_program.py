@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
@@ -14,7 +16,14 @@ ACCURATE, ROUNDING = 1e-10, 1e-14
 ARMIJO = 1e-4
 
 
-def minimise_over_box(Q: Array, right: Array, lower: Array, upper: Array, start: Array) -> Array:
+def minimise_over_box(
+    Q: Array,
+    right: Array,
+    lower: Array,
+    upper: Array,
+    start: Array,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Array:
     """Minimise ``1/2 y'Qy - right'y`` subject to ``lower <= y <= upper``.
 
     Parameters
@@ -22,6 +31,8 @@ def minimise_over_box(Q: Array, right: Array, lower: Array, upper: Array, start:
     Q : array (K, K)
         Positive definite.
     right, lower, upper, start : arrays (K,)
+    should_stop : callable
+        Asked before each step: of thousands of variables, one takes a second.
 
     Returns
     -------
@@ -48,18 +59,29 @@ def minimise_over_box(Q: Array, right: Array, lower: Array, upper: Array, start:
             wrong = np.abs(y - np.clip(y - slope / diagonal, lower, upper)) * diagonal
         if wrong.max(initial=0.0) <= _enough(Q, right, y):
             return y
+        if should_stop():
+            return y
         free = ~(((y <= lower) & (slope > 0)) | ((y >= upper) & (slope < 0)))
         new = _along(Q, y, slope, _newton(Q, slope, free), lower, upper)
         if new is None:
             break
         y = new
-    return _active_set(Q, right, lower, upper, y)
+    return _active_set(Q, right, lower, upper, y, should_stop)
 
 
-def _active_set(Q: Array, right: Array, lower: Array, upper: Array, y: Array) -> Array:
+def _active_set(
+    Q: Array,
+    right: Array,
+    lower: Array,
+    upper: Array,
+    y: Array,
+    should_stop: Callable[[], bool],
+) -> Array:
     """From y to the solution, one variable blocked or released at a time: slow and sure."""
     y, free = y.copy(), (y > lower) & (y < upper)
     for _ in range(STRAIGHT * (1 + y.size)):
+        if should_stop():
+            break
         change = _newton(Q, Q @ y - right, free)
         moving = np.flatnonzero(change)
         walls = np.where(change > 0, upper, lower)

@@ -83,6 +83,7 @@ class NewtonDescent:
         self.task, self.rho = lagrangian.task, RESTORING if restoring else lagrangian.rho
         self.equality = self.task.constraints.equality
         self.lowest = np.where(self.equality, -self.rho, 0.0)
+        self._stop: Callable[[Pass], bool] = lambda run: False
         self._factor: Array | None = None  # of the Hessian, lower triangular
         self._shift = 0.0
 
@@ -97,6 +98,7 @@ class NewtonDescent:
 
         ``accuracy`` is the share of the decrease so far that a program may still promise.
         """
+        self._stop = should_stop
         point = self._point(start)
         first, last_decrease = point.merit, np.inf
         for _ in range(max_iter):
@@ -202,14 +204,16 @@ class NewtonDescent:
             Q[np.diag_indices_from(Q)] += ridge
             right = values[chosen] - half.T @ down + ridge * old[chosen]
             top = np.full(chosen.size, self.rho)
-            y = minimise_over_box(Q, right, self.lowest[chosen], top, old[chosen])
+            y = minimise_over_box(
+                Q, right, self.lowest[chosen], top, old[chosen], lambda: self._stop(point.run)
+            )
             slope = down + half @ y
             change = -solve_triangular(factor, slope, lower=True, trans=1)
             moved = output_change(layers, run, layers.like(change))
             linear = values + jacobian @ moved.ravel()
             fresh = linear > BROKEN * self.task.constraints.size
             fresh[chosen] = False
-            if not fresh.any():
+            if not fresh.any() or self._stop(point.run):
                 break
         multipliers = np.zeros_like(values)
         multipliers[chosen] = y
