@@ -31,7 +31,7 @@ FOOTHOLDS, STARTS_BESIDE, CLIMB_STEPS, MOST_CLIMBS = 4, 20, 15, 3
 HIGHER = 1.0 + 1e-9  # what a round must gain for another
 SAMPLE_ROWS = 20_000
 FEWEST_SAMPLES = 1_000  # with many patches each: on fewer, maxima of the sample are its own
-NEAR, NEAR_EVERYWHERE = 0.65, 0.4  # of the starts, those around active neurons
+AROUND, AROUND_EVERYWHERE = 0.65, 0.4  # of the starts, those around active neurons
 # With many starts most of the steps go to the better half, and then to the better quarter.
 HALVED_AFTER = (12, 8)
 LAST_STEPS = 30  # of the ascent on all rows, after one on a sample
@@ -250,7 +250,7 @@ class SearchOracle:
         Each comes with its gate, (k,).
         """
         d = self.rows.d
-        share = NEAR_EVERYWHERE if self.everywhere else NEAR
+        share = AROUND_EVERYWHERE if self.everywhere else AROUND
         near = int(share * 2 * self.n_seeds) if starts is not None and starts.size else 0
         fresh = max(2 * self.n_seeds - near, 2)
         parts, gates = [], []
