@@ -18,9 +18,9 @@ NEAR_SHARE = 0.2  # of the candidates, at most, where there are enough others
 class Wanted:
     """The best candidates, or those of which few are on the hills of active neurons.
 
-    Active neurons sit on maxima of value beta.  Near the optimum nine tenths of the best rough
-    candidates have climbed their hills, where there is little more to find, and crowd out lower
-    ones elsewhere, on which large violations end.
+    Active neurons sit on maxima of value beta.  Near the optimum most of the best rough candidates
+    (80 to 95 in 100) have climbed their hills, where there is little more to find, and crowd out
+    lower ones elsewhere, on which large violations end.
 
     Attributes
     ----------
