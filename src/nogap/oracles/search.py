@@ -10,7 +10,7 @@ import numpy as np
 
 from nogap._typing import Array, IntArray
 from nogap.certificate import Correlation
-from nogap.oracles.ascent import STEP, Ascent
+from nogap.oracles.ascent import Ascent
 from nogap.oracles.base import Candidates, distinct, empty, never
 from nogap.oracles.peaks import Peaks
 from nogap.oracles.starts import around, beside
@@ -22,7 +22,6 @@ from nogap.units import ReLU, Unit
 from nogap.units.readout import push
 
 ASCENT_STEPS = 40
-SOFT_SHARE = 0.6  # of the steps, the first, that half of the starts take over rounded kinks
 ROUGH_MARGIN = 1.0 + 1e-4  # a candidate counts as better than beta from here on
 ALWAYS_POLISHED = 4
 FEWEST_POLISHED = 10  # that make an estimate, where they do not exceed the threshold
@@ -31,13 +30,12 @@ FOOTHOLDS, STARTS_BESIDE, CLIMB_STEPS, MOST_CLIMBS = 4, 20, 15, 3
 HIGHER = 1.0 + 1e-9  # what a round must gain for another
 SAMPLE_ROWS = 20_000
 FEWEST_SAMPLES = 1_000  # with many patches each: on fewer, maxima of the sample are its own
-AROUND, AROUND_EVERYWHERE = 0.65, 0.4  # of the starts, those around active neurons
+AROUND, AROUND_EVERYWHERE = 0.65, 0.7  # of the starts, those around active neurons
 # With many starts most of the steps go to the better half, and then to the better quarter.
 HALVED_AFTER = (12, 8)
 LAST_STEPS = 30  # of the ascent on all rows, after one on a sample
 LAST_PATCH_STEPS = (15, 2)  # and of one on all patches, which are dear: of the best, of neurons
 MOST_CANDIDATES = 4  # starts that are left for each direction that is asked for
-LATER_STEP = 0.1  # length to begin with, on the sphere, where an ascent goes on
 SINGLE_PRECISION_PRODUCTS = 2_000_000  # entries of the data times starts; float32 is faster then
 SEED_WORK = 6_000_000_000  # multiplications of one step: so many starts ascend at a time
 
@@ -124,10 +122,10 @@ class SearchOracle:
             if last and patches:
                 found = fast._last_on_patches(W, found, starts, wanted)
             elif last:
-                found = fast._risen(W, found.directions.T, found.gate, LAST_STEPS, STEP, wanted)
+                found = fast._risen(W, found.directions.T, found.gate, LAST_STEPS, wanted, later=True)
             self.cut_short = sample.cut_short or fast.cut_short
             return self._valued(V, found, count)
-        found = fast._risen(W, U.astype(W.dtype, copy=False), gate, steps, STEP, wanted, anew=True)
+        found = fast._risen(W, U.astype(W.dtype, copy=False), gate, steps, wanted)
         self.cut_short = fast.cut_short
         return found if W is V else self._valued(V, found, count)
 
@@ -142,20 +140,20 @@ class SearchOracle:
         found = self._valued(V, found, max(wanted.count, FEWEST_POLISHED))
         best = found.take(slice(FEWEST_POLISHED))
         found = found.take(slice(FEWEST_POLISHED, None))
-        best = self._risen(V, best.directions.T, best.gate, steps, LATER_STEP, wanted)
+        best = self._risen(V, best.directions.T, best.gate, steps, wanted, later=True)
         if starts is None or not starts.size or self.should_stop():
             return best.joined(found)
         cut_short = self.cut_short
         gate = self.unit.gates_of(starts)
         U = starts.T.astype(V.dtype)
-        risen = self._risen(V, U, gate, for_neurons, LATER_STEP, wanted)
+        risen = self._risen(V, U, gate, for_neurons, wanted, later=True)
         self.cut_short = cut_short
         return best.joined(found).joined(risen)
 
     def _valued(self, V: Array, found: Candidates, count: int) -> Candidates:
         """Candidates with their values on these rows."""
         U = self.unit.project(found.directions.T.astype(V.dtype))
-        values = np.linalg.norm(self._ascent.correlations(V, U, found.gate), axis=0)
+        values = np.linalg.norm(self._ascent.slopes.correlations(self.unit, V, U, found.gate), axis=0)
         return distinct(Candidates(U.T, values, found.gate), count)
 
     def _risen(
@@ -164,26 +162,20 @@ class SearchOracle:
         U: Array,
         gate: IntArray,
         steps: int,
-        step: float,
         wanted: Wanted,
         *,
-        anew: bool = False,
+        later: bool = False,
     ) -> Candidates:
         """Distinct candidates from the starts U (d, k), as many as are wanted.
 
-        The starts are ``anew`` if no ascent has led to them. A search is cut short where it is
+        ``later`` says that an ascent has led to the starts. A search is cut short where it is
         stopped before the first of them are nearly up.
         """
         size = max(SEED_WORK // (height(self.rows) * self.rows.d), FEWEST_POLISHED)
         risen: list[Candidates] = []
         enough, self.cut_short = 0, False
         for part in slices(U.shape[1], size):
-            if anew:
-                found, done = self._from_seeds(V, U[:, part], gate[part], steps, step, wanted)
-            else:
-                found, done = self._narrowed(
-                    self._ascent, V, U[:, part], gate[part], steps, step, wanted
-                )
+            found, done = self._narrowed(V, U[:, part], gate[part], steps, wanted, later)
             risen.append(found)
             enough += int(np.sum(found.values > self.threshold * ROUGH_MARGIN))
             stopped = self.should_stop()
@@ -192,25 +184,6 @@ class SearchOracle:
                 break
         together = functools.reduce(Candidates.joined, risen)
         return wanted.best(together)
-
-    def _from_seeds(
-        self, V: Array, U: Array, gate: IntArray, steps: int, step: float, wanted: Wanted
-    ) -> tuple[Candidates, bool]:
-        """The ascent from directions that none has led to yet, and whether it went far enough.
-
-        Half of them begin over rounded kinks. Those reach the tops of hills where the others stop
-        on the way, and miss small hills that the others find.
-        """
-        if not self.unit.sums_relus:
-            return self._narrowed(self._ascent, V, U, gate, steps, step, wanted)
-        soft, hard = slice(0, None, 2), slice(1, None, 2)
-        first = int(SOFT_SHARE * steps)
-        rounded = self._ascent.softened(U)
-        found, _ = self._narrowed(rounded, V, U[:, soft], gate[soft], first, step, wanted)
-        last, seeds = self._ascent.last(), found.directions.T
-        found, done = self._narrowed(last, V, seeds, found.gate, steps - first, step, wanted)
-        others, too = self._narrowed(self._ascent, V, U[:, hard], gate[hard], steps, step, wanted)
-        return found.joined(others), done and too
 
     def _fast(self, V: Array) -> tuple[SearchOracle, Array]:
         """An oracle for the same ascent in float32, and its V, where that is safe and faster."""
@@ -242,7 +215,7 @@ class SearchOracle:
         if starts is None or not starts.size:
             return 0.0
         gate = self.unit.gates_of(starts)
-        return float(np.linalg.norm(self._ascent.correlations(V, starts.T, gate), axis=0).max())
+        return float(np.linalg.norm(self._ascent.slopes.correlations(self.unit, V, starts.T, gate), axis=0).max())
 
     def _seeds(self, V: Array, starts: Array | None) -> tuple[Array, IntArray]:
         """Directions (d, k): around active neurons, gradients of random patterns, Gaussian.
@@ -260,7 +233,7 @@ class SearchOracle:
             parts.append(moved.T)
             gates.append(self.unit.gates_of(starts)[of])
         gaussian = self.rng.standard_normal((d, fresh))
-        half = fresh // 2
+        half = fresh // 3
         gates.append(self.unit.draw_gates(self.rng, fresh))
         S = self.rng.standard_normal((V.shape[1] * self.unit.readouts, half))
         S = S.astype(V.dtype, copy=False)
@@ -283,32 +256,9 @@ class SearchOracle:
         return float(np.sqrt(np.mean(self.rows.squared_norms())))
 
     def _narrowed(
-        self,
-        ascent: Ascent,
-        V: Array,
-        U: Array,
-        gate: IntArray,
-        steps: int,
-        step: float,
-        wanted: Wanted,
+        self, V: Array, U: Array, gate: IntArray, steps: int, wanted: Wanted, later: bool
     ) -> tuple[Candidates, bool]:
-        """Ascent in which what lies far behind gives up, unless few would be left to choose from.
-
-        Also whether it went far enough.  Measured on dual points of finished trainings, it finds
-        the largest correlation as often as the ascent of all to the end does, at two fifths of the
-        cost.
-        """
-        for part in HALVED_AFTER:
-            kept = max(U.shape[1] // 2, MOST_CANDIDATES * wanted.count)
-            if kept >= U.shape[1] or part >= steps:
-                break
-            U, values, done = ascent.run(V, U, gate, part, step)
-            best = wanted.of(kept).order(U.T, values)
-            U, gate = U[:, best], gate[best]
-            if self.should_stop():
-                return Candidates(U.T, values[best], gate), done
-            steps, step = steps - part, LATER_STEP
-        U, values, done = ascent.run(V, U, gate, steps, step)
+        U, values, done = self._ascent.run(V, U, gate, steps, later=later)
         return Candidates(U.T, values, gate), done
 
     def _polished(self, V: Array, rough: Candidates, count: int) -> Candidates:
@@ -350,7 +300,7 @@ class SearchOracle:
                 break
             gate = np.repeat(tops.gate, STARTS_BESIDE)
             U = self.unit.restrict(beside(tops.directions, STARTS_BESIDE, self.rng).T, gate)
-            U, values, _ = fast._ascent.run(W, U.astype(W.dtype), gate, CLIMB_STEPS, LATER_STEP)
+            U, values, _ = fast._ascent.run(W, U.astype(W.dtype), gate, CLIMB_STEPS, later=True)
             best = values.reshape(-1, STARTS_BESIDE).argmax(axis=1)
             U = U[:, best + STARTS_BESIDE * np.arange(best.size)].astype(np.float64)
             U /= np.linalg.norm(U, axis=0)

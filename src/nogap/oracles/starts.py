@@ -15,11 +15,11 @@ import numpy as np
 from nogap._typing import Array, IntArray
 
 # Of the starts around active neurons: mirrored, sums of two, differences of two; others are moved.
-MIRRORED, SUMS, DIFFERENCES = 0.2, 0.15, 0.15
-MOVED = (0.1, 1.0)  # least and most noise for a neuron of norm 1, log-uniform,
-MIRROR_MOVED = (0.01, 0.5)  # for its mirror image,
+MIRRORED, SUMS, DIFFERENCES = 0.15, 0.15, 0.3
+MOVED = (0.6, 2.0)  # least and most noise for a neuron of norm 1, log-uniform,
+MIRROR_MOVED = (0.2, 0.8)  # for its mirror image,
 PAIR_MOVED = (0.01, 0.1)  # and for two together
-LEAST_SHARE = 0.2  # of the second neuron
+LEAST_SHARE = 0.5  # of the second neuron
 BESIDE = (0.1, 0.3)  # noise for a peak of norm 1
 
 

@@ -30,19 +30,26 @@ class Softened(Unit):
 
     def __init__(self, unit: Unit, widths: Array) -> None:
         self.unit, self.widths = unit, np.maximum(widths, NARROWEST)
-        self._memory = np.empty((0, 0))
+        self._memory: tuple[Array, Array] = np.empty((0, 0)), np.empty((0, 0))
 
     def activate(self, Z: Array, gate: IntArray, part: slice = ALL) -> Array:
         widths = self.widths.astype(Z.dtype, copy=False)
-        slopes = Z * (0.5 / widths)
+        slopes, rest = self._workspace(Z)
+        np.multiply(Z, 0.5 / widths, out=slopes)
         slopes += 0.5
         np.clip(slopes, 0.0, 1.0, out=slopes)
-        if self._memory.shape != Z.shape or self._memory.dtype != Z.dtype:
-            self._memory = np.empty_like(Z)
         # slope * (z + width (1 - slope)) is 0, width slope^2 and z on the three pieces
-        Z += np.multiply(1.0 - slopes, widths, out=self._memory)
+        np.subtract(1.0, slopes, out=rest)
+        rest *= widths
+        Z += rest
         Z *= slopes
         return slopes
+
+    def _workspace(self, Z: Array) -> tuple[Array, Array]:
+        """Two arrays like Z for all calls: fresh memory costs more than what is done in it."""
+        if self._memory[0].shape != Z.shape or self._memory[0].dtype != Z.dtype:
+            self._memory = np.empty_like(Z), np.empty_like(Z)
+        return self._memory
 
     @property
     def readouts(self) -> int:
