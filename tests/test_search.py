@@ -26,30 +26,30 @@ def test_starts_lie_around_the_neurons_and_across_from_them():
     # of the mirror images those that moved the least are nearly there
     assert MIRRORED / 2 <= np.mean(cosines < -0.85) <= MIRRORED
     assert 0.3 <= np.mean(cosines > 0.7) <= 0.9
-    sizes = np.linalg.norm(U, axis=1) / lengths
-    assert 0.1 < sizes.min() <= sizes.max() < 2.1
+    assert_allclose(np.linalg.norm(U, axis=1), lengths)
+    assert np.mean(cosines > 0.98) < 0.01  # those would lead back to the neurons
     apart = np.linalg.norm(beside(active, 5, rng) - np.repeat(active, 5, axis=0), axis=1)
     assert 0.1 <= apart.min() <= apart.max() <= 0.3
 
 
-def test_a_mirrored_neuron_that_the_network_lacks_is_found():
+def test_what_lies_across_from_a_neuron_is_found():
     """Where V is orthogonal to the data, -u is as good as u: few starts will do."""
     X, V = what_a_linear_fit_leaves(np.random.default_rng(0), 300, 30)
     best = SearchOracle(MemoryRows(X), np.random.default_rng(0), 200).price(V, 1)[0]
-    few = SearchOracle(MemoryRows(X), np.random.default_rng(2), 8)
-    found, _ = few.price(V, 20, best.directions)
-    across = found.directions @ best.directions[0] < -1 + 1e-9
-    assert across.any()
-    assert_allclose(found.values[across], best.best, rtol=1e-9)
+    for seed in range(3):
+        few = SearchOracle(MemoryRows(X), np.random.default_rng(seed), 15)
+        found, _ = few.price(V, 20, best.directions)
+        across = found.directions @ best.directions[0] < -0.95
+        assert found.values[across].max() > 0.999 * best.best
 
 
 def test_higher_peaks_are_found_beside_those_that_ascents_end_on(monkeypatch):
-    higher = 0
-    for seed in range(4):
+    higher, joined = 0, SearchOracle._joined_by_neighbours
+    for seed in range(12):
         X, V = what_a_linear_fit_leaves(np.random.default_rng(seed), 400, 30)
         claims = []
-        for climbs in (0, search.MOST_CLIMBS):
-            monkeypatch.setattr(search, "MOST_CLIMBS", climbs)
+        for neighbours in (lambda self, V, found: found, joined):
+            monkeypatch.setattr(SearchOracle, "_joined_by_neighbours", neighbours)
             oracle = SearchOracle(MemoryRows(X), np.random.default_rng(seed), 10)
             found, claim = oracle.price(V, 4)
             assert_allclose(

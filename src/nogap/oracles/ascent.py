@@ -31,7 +31,7 @@ STEEP = 1e-3  # least cosine of a step with the gradient
 BLOCK_ENTRIES, FEWEST_IN_BLOCK = 1_000_000, 32  # figures of a block of starts; starts in one
 FEWEST_STEPS = 15  # that make an estimate
 # Of rounded kinks: widths as shares of the root mean square pre-activation, and shares of the steps
-SHARPENING = ((0.25, 0.4), (0.07, 0.3), (0.02, 0.2))
+SHARPENING = ((0.35, 0.3), (0.15, 0.3), (0.05, 0.2), (0.02, 0.1))
 LATER = ((0.07, 0.4), (0.02, 0.3))  # where an ascent goes on, or begins near a peak
 WIDTH_FROM = 10  # neurons
 TINY = 1e-30
@@ -149,9 +149,7 @@ class _Climb:
             share = np.where(better, share.dtype.type(1), SHRINK * share)
             self.taken += 1
 
-    def _seen(
-        self, unit: Unit, U: Array, S: Array | None = None
-    ) -> tuple[Array, Array, Array]:
+    def _seen(self, unit: Unit, U: Array, S: Array | None = None) -> tuple[Array, Array, Array]:
         return self.slopes.at(unit, self.V, U, self.gate, S, self.stop_inside)
 
     def _steepness(self, uphill: Array) -> Array:

@@ -25,17 +25,14 @@ ASCENT_STEPS = 40
 ROUGH_MARGIN = 1.0 + 1e-4  # a candidate counts as better than beta from here on
 ALWAYS_POLISHED = 4
 FEWEST_POLISHED = 10  # that make an estimate, where they do not exceed the threshold
-# Maxima around which others are looked for, starts around each of them, steps, and rounds.
-FOOTHOLDS, STARTS_BESIDE, CLIMB_STEPS, MOST_CLIMBS = 4, 20, 15, 3
-HIGHER = 1.0 + 1e-9  # what a round must gain for another
+# Maxima around which others are looked for, starts around each of them, and steps.
+FOOTHOLDS, STARTS_BESIDE, CLIMB_STEPS = 4, 20, 15
 SAMPLE_ROWS = 20_000
 FEWEST_SAMPLES = 1_000  # with many patches each: on fewer, maxima of the sample are its own
-AROUND, AROUND_EVERYWHERE = 0.65, 0.7  # of the starts, those around active neurons
-# With many starts most of the steps go to the better half, and then to the better quarter.
-HALVED_AFTER = (12, 8)
+AROUND = 0.7  # of the starts, those around active neurons
+GRADIENTS = 0.33  # of the others, those that random patterns propose
 LAST_STEPS = 30  # of the ascent on all rows, after one on a sample
 LAST_PATCH_STEPS = (15, 2)  # and of one on all patches, which are dear: of the best, of neurons
-MOST_CANDIDATES = 4  # starts that are left for each direction that is asked for
 SINGLE_PRECISION_PRODUCTS = 2_000_000  # entries of the data times starts; float32 is faster then
 SEED_WORK = 6_000_000_000  # multiplications of one step: so many starts ascend at a time
 
@@ -122,7 +119,9 @@ class SearchOracle:
             if last and patches:
                 found = fast._last_on_patches(W, found, starts, wanted)
             elif last:
-                found = fast._risen(W, found.directions.T, found.gate, LAST_STEPS, wanted, later=True)
+                found = fast._risen(
+                    W, found.directions.T, found.gate, LAST_STEPS, wanted, later=True
+                )
             self.cut_short = sample.cut_short or fast.cut_short
             return self._valued(V, found, count)
         found = fast._risen(W, U.astype(W.dtype, copy=False), gate, steps, wanted)
@@ -153,7 +152,9 @@ class SearchOracle:
     def _valued(self, V: Array, found: Candidates, count: int) -> Candidates:
         """Candidates with their values on these rows."""
         U = self.unit.project(found.directions.T.astype(V.dtype))
-        values = np.linalg.norm(self._ascent.slopes.correlations(self.unit, V, U, found.gate), axis=0)
+        values = np.linalg.norm(
+            self._ascent.slopes.correlations(self.unit, V, U, found.gate), axis=0
+        )
         return distinct(Candidates(U.T, values, found.gate), count)
 
     def _risen(
@@ -175,9 +176,9 @@ class SearchOracle:
         risen: list[Candidates] = []
         enough, self.cut_short = 0, False
         for part in slices(U.shape[1], size):
-            found, done = self._narrowed(V, U[:, part], gate[part], steps, wanted, later)
-            risen.append(found)
-            enough += int(np.sum(found.values > self.threshold * ROUGH_MARGIN))
+            top, values, done = self._ascent.run(V, U[:, part], gate[part], steps, later=later)
+            risen.append(Candidates(top.T, values, gate[part]))
+            enough += int(np.sum(values > self.threshold * ROUGH_MARGIN))
             stopped = self.should_stop()
             self.cut_short = self.cut_short or (len(risen) == 1 and not done)
             if stopped or enough >= wanted.count:
@@ -215,7 +216,11 @@ class SearchOracle:
         if starts is None or not starts.size:
             return 0.0
         gate = self.unit.gates_of(starts)
-        return float(np.linalg.norm(self._ascent.slopes.correlations(self.unit, V, starts.T, gate), axis=0).max())
+        return float(
+            np.linalg.norm(
+                self._ascent.slopes.correlations(self.unit, V, starts.T, gate), axis=0
+            ).max()
+        )
 
     def _seeds(self, V: Array, starts: Array | None) -> tuple[Array, IntArray]:
         """Directions (d, k): around active neurons, gradients of random patterns, Gaussian.
@@ -223,8 +228,7 @@ class SearchOracle:
         Each comes with its gate, (k,).
         """
         d = self.rows.d
-        share = AROUND_EVERYWHERE if self.everywhere else AROUND
-        near = int(share * 2 * self.n_seeds) if starts is not None and starts.size else 0
+        near = int(AROUND * 2 * self.n_seeds) if starts is not None and starts.size else 0
         fresh = max(2 * self.n_seeds - near, 2)
         parts, gates = [], []
         if near:
@@ -233,7 +237,7 @@ class SearchOracle:
             parts.append(moved.T)
             gates.append(self.unit.gates_of(starts)[of])
         gaussian = self.rng.standard_normal((d, fresh))
-        half = fresh // 3
+        half = int(GRADIENTS * fresh)
         gates.append(self.unit.draw_gates(self.rng, fresh))
         S = self.rng.standard_normal((V.shape[1] * self.unit.readouts, half))
         S = S.astype(V.dtype, copy=False)
@@ -254,12 +258,6 @@ class SearchOracle:
     def _row_size(self) -> float:
         """Typical norm of a row."""
         return float(np.sqrt(np.mean(self.rows.squared_norms())))
-
-    def _narrowed(
-        self, V: Array, U: Array, gate: IntArray, steps: int, wanted: Wanted, later: bool
-    ) -> tuple[Candidates, bool]:
-        U, values, done = self._ascent.run(V, U, gate, steps, later=later)
-        return Candidates(U.T, values, gate), done
 
     def _polished(self, V: Array, rough: Candidates, count: int) -> Candidates:
         """Exact local maxima of the best candidates, until enough of them exceed the threshold.
@@ -284,32 +282,27 @@ class SearchOracle:
                 break
         found = distinct(Candidates(directions, values, rough.gate), max(count, FOOTHOLDS))
         if not enough and found.values.size:
-            found = self._from_peak_to_peak(V, found)
+            found = self._joined_by_neighbours(V, found)
         return found.take(slice(count))
 
-    def _from_peak_to_peak(self, V: Array, found: Candidates) -> Candidates:
-        """The best maxima, and higher ones close by.
+    def _joined_by_neighbours(self, V: Array, found: Candidates) -> Candidates:
+        """The best maxima, and others close by, which are higher now and then.
 
         A correlation has about as many small peaks as there are kinks, a hill of them around each
         neuron that is missing, and an ascent ends on any one of a hill.
         """
+        if self.should_stop():
+            return found
         fast, W = self._fast(V)
         tops = found.take(slice(FOOTHOLDS))
-        for _ in range(MOST_CLIMBS):
-            if self.should_stop():
-                break
-            gate = np.repeat(tops.gate, STARTS_BESIDE)
-            U = self.unit.restrict(beside(tops.directions, STARTS_BESIDE, self.rng).T, gate)
-            U, values, _ = fast._ascent.run(W, U.astype(W.dtype), gate, CLIMB_STEPS, later=True)
-            best = values.reshape(-1, STARTS_BESIDE).argmax(axis=1)
-            U = U[:, best + STARTS_BESIDE * np.arange(best.size)].astype(np.float64)
-            U /= np.linalg.norm(U, axis=0)
-            new = Candidates(*self._peaks.near(V, U.T, tops.gate), tops.gate)
-            found = distinct(found.joined(new), found.values.size + FOOTHOLDS)
-            before, tops = tops.best, distinct(tops.joined(new), FOOTHOLDS)
-            if tops.best <= before * HIGHER:
-                break
-        return found
+        gate = np.repeat(tops.gate, STARTS_BESIDE)
+        U = self.unit.restrict(beside(tops.directions, STARTS_BESIDE, self.rng).T, gate)
+        U, values, _ = fast._ascent.run(W, U.astype(W.dtype), gate, CLIMB_STEPS, later=True)
+        best = values.reshape(-1, STARTS_BESIDE).argmax(axis=1)
+        U = U[:, best + STARTS_BESIDE * np.arange(best.size)].astype(np.float64)
+        U /= np.linalg.norm(U, axis=0)
+        new = Candidates(*self._peaks.near(V, U.T, tops.gate), tops.gate)
+        return distinct(found.joined(new), found.values.size + FOOTHOLDS)
 
 
 def _fits_single(rows: Rows) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -58,7 +58,3 @@ class Wanted:
         few = max(int(NEAR_SHARE * self.count), self.count - int(np.sum(~near)))
         kept = ~near | (np.cumsum(near) <= few)
         return order[kept][: self.count]
-
-    def of(self, count: int) -> Wanted:
-        """The same for another number."""
-        return replace(self, count=count)

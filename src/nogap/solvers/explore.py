@@ -42,7 +42,7 @@ POOL = 20_000  # of very many, that batches are taken from
 # On all rows, after the batches: where few neurons are needed, steps in company are worth more.
 LAST_STEPS = ((10,), (10, 20, 40, 40))
 LAST_PATCH_STEPS = (20,)
-SHORT_ASCENT = 15
+SHORT_ASCENT = 30
 GLANCES = 10  # half the starts of a quick look
 COMPANY = 2.0  # rough candidates a neuron in one step, and
 NEWCOMERS = (100, 600)  # fewest and most of them
