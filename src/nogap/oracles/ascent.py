@@ -105,13 +105,8 @@ class Ascent:
                 climb.go(unit, count)
         except Stopped:
             done = climb.taken >= FEWEST_STEPS
-            return climb.U, self._values(V, climb.U, gate) * done, done
+            return climb.U, done * self.slopes.values(self.unit, V, climb.U, gate), done
         return climb.U, climb.values, True
-
-    def _values(self, V: Array, U: Array, gate: IntArray) -> Array:
-        correlations = self.slopes.correlations(self.unit, V, U, gate)
-        values: Array = np.linalg.norm(correlations, axis=0)
-        return values
 
 
 class _Climb:

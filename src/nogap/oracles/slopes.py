@@ -74,12 +74,13 @@ class Slopes:
         workspace: Array = self._memory[: n * k].reshape(n, k)
         return workspace
 
-    def correlations(self, unit: Unit, V: Array, U: Array, gate: IntArray) -> Array:
-        """``V' phi(U)``, (q C, k)."""
+    def values(self, unit: Unit, V: Array, U: Array, gate: IntArray) -> Array:
+        """``||V' phi(U)||``, (k,), in float64 sums."""
         total = np.zeros((V.shape[1] * unit.readouts, U.shape[1]))
         for part, rows in self.rows.parts:
             self.should_stop()  # which may raise; otherwise values are wanted in any case
             Z = rows.forward(U)
             unit.activate(Z, gate, part)
             total += moments(unit.pool(Z, rows.n), V[part]).T
-        return total
+        values: Array = np.linalg.norm(total, axis=0)
+        return values
