@@ -119,9 +119,8 @@ class SearchOracle:
             if last and patches:
                 found = fast._last_on_patches(W, found, starts, wanted)
             elif last:
-                found = fast._risen(
-                    W, found.directions.T, found.gate, LAST_STEPS, wanted, later=True
-                )
+                U, gate = found.directions.T, found.gate
+                found = fast._risen(W, U, gate, LAST_STEPS, wanted, later=True)
             self.cut_short = sample.cut_short or fast.cut_short
             return self._valued(V, found, count)
         found = fast._risen(W, U.astype(W.dtype, copy=False), gate, steps, wanted)
@@ -152,9 +151,7 @@ class SearchOracle:
     def _valued(self, V: Array, found: Candidates, count: int) -> Candidates:
         """Candidates with their values on these rows."""
         U = self.unit.project(found.directions.T.astype(V.dtype))
-        values = np.linalg.norm(
-            self._ascent.slopes.correlations(self.unit, V, U, found.gate), axis=0
-        )
+        values = self._ascent.slopes.values(self.unit, V, U, found.gate)
         return distinct(Candidates(U.T, values, found.gate), count)
 
     def _risen(
@@ -216,11 +213,7 @@ class SearchOracle:
         if starts is None or not starts.size:
             return 0.0
         gate = self.unit.gates_of(starts)
-        return float(
-            np.linalg.norm(
-                self._ascent.slopes.correlations(self.unit, V, starts.T, gate), axis=0
-            ).max()
-        )
+        return float(self._ascent.slopes.values(self.unit, V, starts.T, gate).max())
 
     def _seeds(self, V: Array, starts: Array | None) -> tuple[Array, IntArray]:
         """Directions (d, k): around active neurons, gradients of random patterns, Gaussian.
