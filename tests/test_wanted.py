@@ -9,6 +9,7 @@ from nogap.oracles.search import SearchOracle
 from nogap.oracles.wanted import DISTINCT, NEAR, NEAR_SHARE, Wanted
 from nogap.plans import SEEDS
 from nogap.rows import MemoryRows
+from nogap.solvers import adaptive
 
 
 def directions(angles):
@@ -81,6 +82,7 @@ def test_what_is_left_of_max_time_goes_to_a_wider_search(monkeypatch):
         return price(self, *arguments)
 
     monkeypatch.setattr(SearchOracle, "price", recorded)
+    monkeypatch.setattr(adaptive, "WIDER", 0.0)  # however little is left
     solution = nogap.train(X, y, beta=beta, tol=1e-9, max_time=2.0, random_state=0)
     assert solution.status is nogap.solution.Status.TIME_LIMIT
     assert seeds[-1] > SEEDS[0]  # the last word

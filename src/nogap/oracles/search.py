@@ -54,8 +54,8 @@ class SearchOracle:
     precise : bool
         False leaves the maximisers as the ascent finds them, which is enough for comparisons.
     everywhere : bool
-        Look away from the active neurons, which takes longer: for the last word. Otherwise the best
-        rough candidates are refined, wherever they are.
+        Look away from the active neurons. Otherwise the best rough candidates are refined, wherever
+        they are.
     """
 
     complete = False
@@ -68,7 +68,7 @@ class SearchOracle:
         threshold: float = np.inf,
         unit: Unit | None = None,
         precise: bool = True,
-        everywhere: bool = False,
+        everywhere: bool = True,
     ) -> None:
         self.everywhere = everywhere
         self.unit = ReLU() if unit is None else unit

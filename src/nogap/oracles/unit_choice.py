@@ -37,7 +37,7 @@ def search_oracle_of(
     """The oracle that searches for neurons of a unit; the rest as for `SearchOracle`."""
     if isinstance(unit, Sign):
         return SignSearchOracle(rows, rng, n_seeds)
-    return SearchOracle(rows, rng, n_seeds, threshold, unit, precise, everywhere=True)
+    return SearchOracle(rows, rng, n_seeds, threshold, unit, precise)
 
 
 def last_seeds(rows: Rows, otherwise: int) -> int:

@@ -184,7 +184,14 @@ class Explorer:
     def step(self, neurons: Neurons, V: Array, should_stop: ShouldStop) -> tuple[Neurons, Array]:
         """The neurons after a descent in company; the same ones if that did not help."""
         count = self._newcomers(neurons.count)
-        oracle = SearchOracle(self.problem.rows, self.rng, count, self.problem.beta, unit=self.unit)
+        oracle = SearchOracle(
+            self.problem.rows,
+            self.rng,
+            count,
+            self.problem.beta,
+            self.unit,
+            everywhere=False,  # in company, those beside active neurons are worth as much
+        )
         oracle.should_stop = should_stop
         balanced = self.problem.feasible_direction(V)
         found = oracle.rough(balanced, neurons.directions, SHORT_ASCENT, count)

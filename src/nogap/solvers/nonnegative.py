@@ -10,6 +10,7 @@ from nogap.solvers.barrier import barrier_point
 
 PATIENCE = 3  # guesses in a row that may be no better than the best
 ROUNDING = 1e-12  # share of a value
+LEAST_DIAGONAL = 1e-16  # of the trace: columns of zeros have none
 
 
 def nonnegative_qp(
@@ -20,13 +21,20 @@ def nonnegative_qp(
     Parameters
     ----------
     H : array (m, m)
-        Positive semidefinite; a relative ridge of 1e-13 makes it definite.
+        Positive semidefinite; a ridge of 1e-13 of its diagonal makes it definite.
     c : array (m,)
     start : array (m,)
         A feasible point; its support is the first guess of the active set.
     free : bool array (m,)
         Variables without a sign.
     """
+    # of one size: weights of neurons on data in small units stand beside those of the intercept
+    sizes = np.sqrt(np.diag(H) + LEAST_DIAGONAL * np.trace(H)) if np.any(H) else np.ones(c.size)
+    scaled = _scaled_qp(H / np.outer(sizes, sizes), c / sizes, sizes * start, free, tolerance)
+    return scaled / sizes
+
+
+def _scaled_qp(H: Array, c: Array, start: Array, free: BoolArray, tolerance: float) -> Array:
     before = _value(H, c, start)
     most = before + ROUNDING * abs(before)
     t = _block_pivots(H, c, start > 0, free, tolerance)

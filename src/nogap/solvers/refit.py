@@ -25,6 +25,7 @@ from nogap.units.readout import columns
 
 MAX_NEWTON_STEPS = 100
 ROUNDING = 1e-15  # share of the value by which two sums of losses differ when they are equal
+UNSEEN = 1e-14  # share of it from which a decrease says little
 LEAST_DAMPING, MOST_DAMPING = 1e-12, 1e6  # as a share of the curvature of the squared loss
 
 
@@ -69,17 +70,17 @@ def refit_sizes(
             damping = max(10.0 * damping, LEAST_DAMPING)
             if damping > MOST_DAMPING:
                 return _finished(problem, neurons, t, F)
-        if decrease <= 0:
+        done = isinstance(problem.loss, Squared)
+        if decrease <= UNSEEN * abs(value):
             # a step too small to be seen in the value may still mend the dual point
             trial = atoms.moments(problem.dual_point(F_trial)) - price
-            if decrease >= -ROUNDING * abs(value) and (
-                _violation(trial, t + step, free) < _violation(slope, t, free)
-            ):
-                t, F = t + step, F_trial
-            break
+            before, after = _violation(slope, t, free), _violation(trial, t + step, free)
+            if decrease < -ROUNDING * abs(value) or after >= before:
+                break
+            done = done or after > 0.5 * before
         t, F, value = t + step, F_trial, value - decrease
         damping = 0.1 * damping if damping > LEAST_DAMPING else 0.0
-        if decrease <= 1e-14 * abs(value) or isinstance(problem.loss, Squared):
+        if done:
             break
     return _finished(problem, neurons, t, F)
 
