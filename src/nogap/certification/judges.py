@@ -12,19 +12,17 @@ from nogap.certificate import Certificate, about, certificate_from_dual
 from nogap.oracles.base import Oracle
 from nogap.oracles.sub_network_search import SubNetworkSearch
 from nogap.oracles.unit_choice import (
-    LAST_SEEDS,
     exact_is_cheap_for,
     exact_oracle_of,
+    last_seeds,
     search_oracle_of,
 )
 from nogap.problem import Problem
 from nogap.proofs import Verdict, tanh
-from nogap.rows import height
 from nogap.units import Convolution, ReLU, Sign, Tanh, ThreeLayer, Unit
 
 Method = Literal["auto", "exact", "bound", "search"]
-SEARCH_SEEDS = 500  # of a search that has the last word,
-SEARCH_WORK = 200_000_000  # and more where figures of X times seeds do not exceed that
+SEARCH_SEEDS = 500  # of a search that has the last word, at least
 PATCH_SEARCH_SEEDS = 100  # where a start costs as much as many on single rows
 WEAK_PROOF = 0.1  # relative gap above which an estimate is the answer, with the proof beside it
 MUCH_WEAKER = 2.0  # unless the estimate is little better
@@ -64,8 +62,7 @@ def judge(problem: Problem, unit: Unit, method: Method, rng: np.random.Generator
     if isinstance(unit, ThreeLayer):
         return SubNetworkSearch(rows, unit, rng, SEARCH_SEEDS)
     seeds = SEARCH_SEEDS if rows.n_positions == 1 else PATCH_SEARCH_SEEDS
-    cheap = min(SEARCH_WORK // (height(rows) * rows.d), LAST_SEEDS)
-    return search_oracle_of(rows, unit, rng, max(seeds, cheap))
+    return search_oracle_of(rows, unit, rng, last_seeds(rows, seeds))
 
 
 def is_exact(problem: Problem, unit: Unit, method: Method) -> bool:

@@ -20,8 +20,8 @@ from nogap.oracles.whitened import are_whitened
 from nogap.rows import MemoryRows, Rows, height
 from nogap.units import Convolution, ReLU, Sign, Tanh, ThreeLayer, Unit
 
-LAST_SEEDS = 4_000  # of the last search, which has to meet rare maxima,
-CHEAP_ENTRIES = 200_000  # where X has no more figures than that
+# The last search has to meet rare maxima: it has more seeds where figures of X are few.
+LAST_WORK, MOST_SEEDS = 150_000_000, 4_000  # figures times seeds, and seeds
 LARGEST_LIST = 5_000_000  # figures of all patches that an exact oracle may hold at once
 
 
@@ -40,9 +40,9 @@ def search_oracle_of(
     return SearchOracle(rows, rng, n_seeds, threshold, unit, precise)
 
 
-def last_seeds(rows: Rows, otherwise: int) -> int:
-    """Seeds of a search that has the last word: the most where they are cheap."""
-    return LAST_SEEDS if height(rows) * rows.d <= CHEAP_ENTRIES else otherwise
+def last_seeds(rows: Rows, least: int) -> int:
+    """Seeds of a search that has the last word: more where they are cheap."""
+    return max(min(LAST_WORK // (height(rows) * rows.d), MOST_SEEDS), least)
 
 
 def exact_oracle_of(rows: Rows, unit: Unit, n_outputs: int, precision: float = 1e-10) -> Oracle:
