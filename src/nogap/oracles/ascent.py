@@ -32,6 +32,7 @@ BLOCK_ENTRIES, FEWEST_IN_BLOCK = 1_000_000, 32  # figures of a block of starts; 
 FEWEST_STEPS = 15  # that make an estimate
 # Of rounded kinks: widths as shares of the root mean square pre-activation, and shares of the steps
 SHARPENING = ((0.35, 0.3), (0.15, 0.3), (0.05, 0.2), (0.02, 0.1))
+EVERY, NARROWER = 3, 0.3  # one of so many finds narrow hills: its widths are so much smaller
 LATER = ((0.07, 0.4), (0.02, 0.3))  # where an ascent goes on, or begins near a peak
 WIDTH_FROM = 10  # neurons
 TINY = 1e-30
@@ -66,32 +67,37 @@ class Ascent:
     ) -> tuple[Array, Array, bool]:
         """Where so many steps lead from the columns U (d, k), and the values there.
 
-        ``later`` says that other ascents have led to them. Also whether it went far enough; values
-        are zero where it is stopped before there are any.
+        ``later`` says that other ascents have led to them. Also whether it went far enough to make
+        an estimate.
         """
         # in blocks of starts that the cache holds: what is not a product is bound by memory
         most = max(BLOCK_ENTRIES // (height(self.rows.parts[0][1]) + self.rows.d), FEWEST_IN_BLOCK)
-        stages = self._stages(U, steps, LATER if later else SHARPENING)
-        step = LATER_FIRST if later else FIRST
-        risen = [
-            self._together(V, np.ascontiguousarray(U[:, b]), gate[b], stages, step)
-            for b in slices(U.shape[1], most)
-        ]
+        widths, step = self._widths(U, later), LATER_FIRST if later else FIRST
+        risen = []
+        for b in slices(U.shape[1], most) or [slice(0)]:
+            stages = self._stages(widths[b], steps, LATER if later else SHARPENING)
+            block = np.ascontiguousarray(U[:, b])
+            risen.append(self._together(V, block, gate[b], stages, step))
         return (
             np.concatenate([part for part, _, _ in risen], axis=1),
             np.concatenate([values for _, values, _ in risen]),
             all(done for _, _, done in risen),
         )
 
-    def _stages(self, U: Array, steps: int, sharpening: Sharpening) -> Stages:
+    def _widths(self, U: Array, later: bool) -> Array:
+        """What the widths of rounded kinks are multiplied by for each column of U (d, k)."""
+        Z = self.rows.parts[0][1].forward(U[:, :WIDTH_FROM])
+        widths = np.full(U.shape[1], np.sqrt(np.mean(np.square(Z))))
+        if not later:
+            widths[::EVERY] *= NARROWER
+        return widths
+
+    def _stages(self, widths: Array, steps: int, sharpening: Sharpening) -> Stages:
         """What the steps see, and how many of them."""
         if not self.unit.sums_relus:
             return [(self.unit, steps)]
-        Z = self.rows.parts[0][1].forward(U[:, :WIDTH_FROM])
-        typical = float(np.sqrt(np.mean(np.square(Z))))
         stages: Stages = [
-            (Softened(self.unit, np.array([width * typical])), int(share * steps))
-            for width, share in sharpening
+            (Softened(self.unit, width * widths), int(share * steps)) for width, share in sharpening
         ]
         return [*stages, (self.unit, steps - sum(count for _, count in stages))]
 
@@ -104,8 +110,8 @@ class Ascent:
             for unit, count in stages:
                 climb.go(unit, count)
         except Stopped:
-            done = climb.taken >= FEWEST_STEPS
-            return climb.U, done * self.slopes.values(self.unit, V, climb.U, gate), done
+            values = self.slopes.values(self.unit, V, climb.U, gate)  # not those of rounded kinks
+            return climb.U, values, climb.taken >= FEWEST_STEPS
         return climb.U, climb.values, True
 
 
