@@ -70,11 +70,13 @@ class Ascent:
         ``later`` says that other ascents have led to them. Also whether it went far enough to make
         an estimate.
         """
+        if not U.size:
+            return U, np.zeros(0), True
         # in blocks of starts that the cache holds: what is not a product is bound by memory
         most = max(BLOCK_ENTRIES // (height(self.rows.parts[0][1]) + self.rows.d), FEWEST_IN_BLOCK)
         widths, step = self._widths(U, later), LATER_FIRST if later else FIRST
         risen = []
-        for b in slices(U.shape[1], most) or [slice(0)]:
+        for b in slices(U.shape[1], most):
             stages = self._stages(widths[b], steps, LATER if later else SHARPENING)
             block = np.ascontiguousarray(U[:, b])
             risen.append(self._together(V, block, gate[b], stages, step))
