@@ -4,7 +4,9 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from nogap.oracles import search
+from nogap.oracles.ascent import FEWEST_STEPS, Ascent
 from nogap.oracles.search import SearchOracle
+from nogap.oracles.secants import PAIRS, Secants
 from nogap.oracles.starts import MIRRORED, around, beside
 from nogap.rows import MemoryRows
 from nogap.units import Convolution, ReLU
@@ -92,3 +94,111 @@ def test_rounded_kinks_are_smooth_and_meet_the_relu_beyond_their_width():
     smooth = np.abs(np.abs(z) - widths) > 2 * h
     assert_allclose(((ahead - values) / h)[smooth], slopes[smooth], atol=2e-3)
     assert_allclose(((ahead - values) / h)[:, 0], slopes[:, 0], atol=1e-5)
+
+
+def concave_quadratics(rng, d, k):
+    """Hessians (k, d, d) of condition 100, and maximisers (d, k)."""
+    Q = np.linalg.qr(rng.standard_normal((k, d, d)))[0]
+    return np.einsum("kde,e,kfe->kdf", Q, np.geomspace(1, 100, d), Q), rng.standard_normal((d, k))
+
+
+def climb(H, peaks, U, steps):
+    """Steps along the directions of secants, each of the best length."""
+    secants = Secants(np.full(U.shape[1], 0.01))
+    for _ in range(steps):
+        uphill = np.einsum("kde,ek->dk", H, peaks - U)
+        move = secants.direction(uphill)
+        along = np.einsum("dk,kde,ek->k", move, H, move)
+        move *= np.einsum("dk,dk->k", move, uphill) / np.maximum(along, 1e-300)
+        then = np.einsum("kde,ek->dk", H, peaks - U - move)
+        lengths = np.linalg.norm(then, axis=0)
+        secants.learn(move, uphill - then, np.ones(U.shape[1], dtype=bool), lengths)
+        U = U + move
+    return np.linalg.norm(U - peaks, axis=0)
+
+
+def test_secants_lead_to_maxima_side_by_side():
+    H, peaks = concave_quadratics(np.random.default_rng(0), 12, 5)
+    assert climb(H, peaks, np.zeros_like(peaks), 60).max() < 1e-6
+    gradients_alone = climb(H[:1], peaks[:, :1], np.zeros((12, 1)), 1)
+    assert gradients_alone.min() > 0.1
+
+
+def test_one_ascent_learns_nothing_from_another():
+    rng = np.random.default_rng(1)
+    H, peaks = concave_quadratics(rng, 8, 6)
+    together = climb(H, peaks, np.zeros_like(peaks), PAIRS + 1)
+    for k in range(6):
+        one = slice(k, k + 1)
+        alone = climb(H[one], peaks[:, one], np.zeros((8, 1)), PAIRS + 1)
+        assert_allclose(together[one], alone, rtol=1e-6, atol=1e-9)
+
+
+def test_a_step_down_or_without_curvature_is_not_remembered():
+    secants = Secants(np.full(2, 0.5))
+    step, nothing = np.eye(2), np.zeros((2, 2))
+    secants.learn(step, nothing, np.array([True, False]), np.ones(2))
+    uphill = np.array([[1.0, 2.0], [3.0, 4.0]])
+    # only the step that was taken says that there is room for a longer one
+    assert_allclose(secants.direction(uphill), uphill * [0.7, 0.5])
+
+
+def along_gradients(X, V, U, steps):
+    """The plain ascent: steps along the gradient on the sphere, longer after each success."""
+
+    def seen(U):
+        Z = X @ U
+        values, G = V[:, 0] @ np.maximum(Z, 0), X.T @ ((Z > 0) * V)
+        return np.abs(values), np.sign(values) * G
+
+    (values, G), lengths = seen(U), np.full(U.shape[1], 0.5)
+    for _ in range(steps):
+        tangent = G - U * np.sum(U * G, axis=0)
+        trial = U + lengths * tangent / np.linalg.norm(tangent, axis=0)
+        trial /= np.linalg.norm(trial, axis=0)
+        new, new_G = seen(trial)
+        better = new > values
+        U, G = np.where(better, trial, U), np.where(better, new_G, G)
+        values, lengths = np.where(better, new, values), lengths * np.where(better, 1.6, 0.4)
+    return values
+
+
+def test_ascents_end_higher_than_along_gradients():
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        X, V = what_a_linear_fit_leaves(rng, 500, 30)
+        U = rng.standard_normal((30, 200))
+        U /= np.linalg.norm(U, axis=0)
+        gate = np.zeros(200, dtype=int)
+        top, values, done = Ascent(MemoryRows(X), ReLU(), lambda: False).run(V, U, gate, 40)
+        assert done
+        assert_allclose(np.linalg.norm(top, axis=0), 1.0)
+        assert_allclose(values, np.abs(V[:, 0] @ np.maximum(X @ top, 0.0)), rtol=1e-12)
+        plain = along_gradients(X, V, U, 40)
+        assert values.max() >= plain.max() * (1 - 1e-9)
+        assert np.mean(values) > 1.02 * np.mean(plain)
+
+
+def test_a_stopped_ascent_states_values_over_the_kinks():
+    rng = np.random.default_rng(0)
+    X, V = what_a_linear_fit_leaves(rng, 100, 8)
+    U, gate = np.linalg.qr(rng.standard_normal((8, 5)))[0], np.zeros(5, dtype=int)
+    for allowed in (0, 3, FEWEST_STEPS + 1):
+        left = [allowed]
+
+        def over(left=left):
+            left[0] -= 1
+            return left[0] < 0
+
+        top, values, done = Ascent(MemoryRows(X), ReLU(), over).run(V, U, gate, 40)
+        assert_allclose(values, np.abs(V[:, 0] @ np.maximum(X @ top, 0.0)), rtol=1e-12)
+        assert done == (allowed > FEWEST_STEPS)
+
+
+def test_no_start_leads_nowhere():
+    X, V = what_a_linear_fit_leaves(np.random.default_rng(0), 20, 3)
+    ascent = Ascent(MemoryRows(X), ReLU(), lambda: False)
+    top, values, done = ascent.run(V, np.zeros((3, 0)), np.zeros(0, dtype=int), 10)
+    assert top.shape == (3, 0)
+    assert values.size == 0
+    assert done
