@@ -67,8 +67,8 @@ class Ascent:
     ) -> tuple[Array, Array, bool]:
         """Where so many steps lead from the columns U (d, k), and the values there.
 
-        ``later`` says that other ascents have led to them. Also whether it went far enough to make
-        an estimate.
+        ``later`` says that other ascents have led to them. Also whether the first of them went far
+        enough to make an estimate.
         """
         if not U.size:
             return U, np.zeros(0), True
@@ -83,7 +83,7 @@ class Ascent:
         return (
             np.concatenate([part for part, _, _ in risen], axis=1),
             np.concatenate([values for _, values, _ in risen]),
-            all(done for _, _, done in risen),
+            risen[0][2],
         )
 
     def _widths(self, U: Array, later: bool) -> Array:

@@ -244,9 +244,10 @@ class SearchOracle:
         parts += [gradients, gaussian[:, half:]]
         gate = np.concatenate(gates)
         U = self.unit.restrict(np.concatenate(parts, axis=1), gate)
-        alive = np.any(U != 0, axis=0)
-        anew = np.arange(alive.size)[alive] >= near
-        return self.unit.seeds(U[:, alive], anew, self.rng, self._row_size()), gate[alive]
+        # in any order: of those that ascend before time is over some are of each kind
+        order = self.rng.permutation(np.flatnonzero(np.any(U != 0, axis=0)))
+        U = self.unit.seeds(U[:, order], order >= near, self.rng, self._row_size())
+        return U, gate[order]
 
     def _row_size(self) -> float:
         """Typical norm of a row."""
