@@ -41,7 +41,7 @@ PROVED_TOLERANCE = 1e-4  # where all patterns are cheap to list, adaptive traini
 TINY = 200  # entries of X up to which the exact oracle is quicker than a search
 SHORT_SLIDE = 30
 ENOUGH = 1e-2  # of the tolerance: what ten steps of a descent must gain in networks to compare
-SEEDS = (300, 1000)  # of the search oracle, level by level; the last has more where they are cheap
+SEEDS = (600, 1000)  # of the search oracle, level by level; the last has more where they are cheap
 SUB_NETWORK_SEEDS = (60, 200, 800)
 # On patches and on very many columns, where a start costs as much as many on single short rows.
 PATCH_SEEDS, WIDE_SEEDS = (30, 100, 300), (30, 200)
