@@ -1,6 +1,7 @@
 """How the search finds what it finds: its starts, its rounded kinks, its way from peak to peak."""
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose
 
 from nogap.oracles import search
@@ -202,3 +203,20 @@ def test_no_start_leads_nowhere():
     assert top.shape == (3, 0)
     assert values.size == 0
     assert done
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_rounding_is_no_way_up(outputs):
+    """Rows on a line: every direction's gradient points along it or back, its tangent is rounding."""
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        X = rng.integers(-3, 4, size=(7, 1)) * np.ones((1, 2))
+        V = rng.standard_normal((7, outputs))
+        U = np.concatenate([X.T, rng.standard_normal((2, 6))], axis=1)
+        U = U[:, np.any(U != 0, axis=0)]
+        U /= np.linalg.norm(U, axis=0)
+        gate = np.zeros(U.shape[1], dtype=int)
+        top, values, _ = Ascent(MemoryRows(X), ReLU(), lambda: False).run(V, U, gate, 40)
+        assert_allclose(np.linalg.norm(top, axis=0), 1.0)
+        best = max(np.linalg.norm(V.T @ np.maximum(X @ u, 0)) for u in ([1, 1], [-1, -1]))
+        assert_allclose(values.max(), best / np.sqrt(2), rtol=1e-9)

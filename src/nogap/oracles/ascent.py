@@ -35,6 +35,7 @@ SHARPENING = ((0.35, 0.3), (0.15, 0.3), (0.05, 0.2), (0.02, 0.1))
 EVERY, NARROWER = 3, 0.3  # one of so many finds narrow hills: its widths are so much smaller
 LATER = ((0.07, 0.4), (0.02, 0.3))  # where an ascent goes on, or begins near a peak
 WIDTH_FROM = 10  # neurons
+NOISE = 30.0  # times eps: share of a gradient that is rounding
 TINY = 1e-30
 
 Sharpening: TypeAlias = tuple[tuple[float, float], ...]
@@ -132,9 +133,10 @@ class _Climb:
     def go(self, unit: Unit, steps: int) -> None:
         """Go so many steps up what the unit sees; raises ``Stopped`` when told to stop."""
         self.values, S, G = self._seen(unit, self.U)
-        uphill = unit.tangent(self.U, G)
+        uphill = self._uphill(unit, self.U, G)
         if self.secants is None:
-            self.secants = Secants(self.step / np.maximum(self._steepness(uphill), TINY))
+            steepness = self._steepness(uphill)
+            self.secants = Secants(self.step / np.where(steepness > 0, steepness, 1.0))
         share = np.ones_like(self.secants.scale)
         for _ in range(steps):
             if self.should_stop():
@@ -144,7 +146,7 @@ class _Climb:
                 break
             trial = unit.project(self.U + move).astype(self.U.dtype, copy=False)
             values, new_S, G = self._seen(unit, trial, S)
-            then, better = unit.tangent(trial, G), values > self.values
+            then, better = self._uphill(unit, trial, G), values > self.values
             self.secants.learn(trial - self.U, uphill - then, better, self._steepness(then))
             self.U = np.where(better, trial, self.U)
             uphill = np.where(better, then, uphill)
@@ -154,6 +156,14 @@ class _Climb:
 
     def _seen(self, unit: Unit, U: Array, S: Array | None = None) -> tuple[Array, Array, Array]:
         return self.slopes.at(unit, self.V, U, self.gate, S, self.stop_inside)
+
+    def _uphill(self, unit: Unit, U: Array, G: Array) -> Array:
+        """Gradients (d, k) along which the columns can move; none where that is rounding."""
+        uphill = unit.tangent(U, G)
+        rounding = NOISE * np.finfo(U.dtype).eps
+        real = dots(uphill, uphill) > rounding**2 * dots(G, G)
+        along: Array = np.where(real, uphill, uphill.dtype.type(0))
+        return along
 
     def _steepness(self, uphill: Array) -> Array:
         """Lengths of gradients, as multiples of their columns'."""
