@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from nogap.oracles import search
-from nogap.oracles.ascent import FEWEST_STEPS, Ascent
+from nogap.oracles.ascent import FEWEST_STEPS, Ascent, _Climb
 from nogap.oracles.search import SearchOracle
 from nogap.oracles.secants import PAIRS, Secants
 from nogap.oracles.starts import MIRRORED, around, beside
@@ -220,3 +220,16 @@ def test_rounding_is_no_way_up(outputs):
         assert_allclose(np.linalg.norm(top, axis=0), 1.0)
         best = max(np.linalg.norm(V.T @ np.maximum(X @ u, 0)) for u in ([1, 1], [-1, -1]))
         assert_allclose(values.max(), best / np.sqrt(2), rtol=1e-9)
+
+
+def test_a_tangent_that_is_rounding_is_none():
+    rng = np.random.default_rng(0)
+    U = rng.standard_normal((2, 50))
+    U /= np.linalg.norm(U, axis=0)
+    ascent = Ascent(MemoryRows(np.ones((3, 2))), ReLU(), lambda: False)
+    climb = _Climb(ascent, np.ones((3, 1)), U, np.zeros(50, dtype=int), 0.5)
+    along = 1e3 * U * rng.uniform(-1, 1, 50)  # the rounding of the tangents is some 1e-13
+    assert np.any(ReLU().tangent(U, along))
+    assert not np.any(climb._uphill(ReLU(), U, along))
+    across = along + 1e-9 * U[::-1]
+    assert_allclose(climb._uphill(ReLU(), U, across), ReLU().tangent(U, across))
