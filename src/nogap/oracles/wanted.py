@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from nogap.oracles.base import Candidates, distinct
 
 DISTINCT = 0.05  # distance of two candidates of one search
 NEAR = 0.2  # distance of a candidate from an active neuron whose hill it is on
+MORE = 8  # times as many candidates are compared with each other
 NEAR_SHARE = 0.2  # of the candidates, at most, where there are enough others
 
 
@@ -44,8 +45,15 @@ class Wanted:
         """As many as are wanted, no two of them alike."""
         if self.active is None:
             return distinct(candidates, self.count, tolerance=DISTINCT)
-        apart = distinct(candidates, candidates.values.size, tolerance=DISTINCT)
+        for size in (MORE * self.count, candidates.values.size):  # most often the first will do
+            top = candidates.take(self._of(size).order(candidates.directions, candidates.values))
+            apart = distinct(top, size, tolerance=DISTINCT)
+            if apart.values.size >= self.count:
+                break
         return apart.take(self.order(apart.directions, apart.values))
+
+    def _of(self, count: int) -> Wanted:
+        return replace(self, count=count)
 
     def order(self, directions: Array, values: Array) -> IntArray:
         """Indices of as many of the directions (k, d) as are wanted, best first."""
