@@ -83,7 +83,28 @@ def test_what_is_left_of_max_time_goes_to_a_wider_search(monkeypatch):
 
     monkeypatch.setattr(SearchOracle, "price", recorded)
     monkeypatch.setattr(adaptive, "WIDER", 0.0)  # however little is left
-    solution = nogap.train(X, y, beta=beta, tol=1e-9, max_time=2.0, random_state=0)
+    solution = nogap.train(X, y, beta=beta, tol=1e-9, max_time=1.0, random_state=0)
     assert solution.status is nogap.solution.Status.TIME_LIMIT
     assert seeds[-1] > SEEDS[0]  # the last word
     assert min(seeds) == SEEDS[0]
+
+
+def test_a_gap_whose_last_search_was_stopped_is_not_called_optimal(monkeypatch):
+    """However small it is: the search that had to agree did not end."""
+    X, y, beta = teacher_problem()
+    met = nogap.train(X, y, beta=beta, tol=0.5, random_state=0)
+    assert met.status is nogap.solution.Status.SEARCH_OPTIMAL
+    price, widest = SearchOracle.price, []
+
+    def begun(self, *arguments):
+        if self.n_seeds > SEEDS[0]:
+            widest.append(self)
+        return price(self, *arguments)
+
+    # time is over as soon as the widest search begins
+    monkeypatch.setattr(SearchOracle, "price", begun)
+    monkeypatch.setattr(adaptive.Clock, "_past", lambda self, reserve: bool(widest))
+    stopped = nogap.train(X, y, beta=beta, tol=0.5, max_time=60.0, random_state=0)
+    assert widest
+    assert stopped.certificate.relative_gap <= 0.5
+    assert stopped.status is nogap.solution.Status.TIME_LIMIT

@@ -16,8 +16,8 @@ import numpy as np
 from nogap._interrupt import Stopped
 from nogap._typing import Array, IntArray
 from nogap.oracles.base import never
+from nogap.oracles.dual_correlations import DualCorrelations
 from nogap.oracles.secants import Secants, dots
-from nogap.oracles.slopes import Slopes
 from nogap.rows import Rows, height
 from nogap.rows.base import slices
 from nogap.units import Unit
@@ -55,7 +55,7 @@ class Ascent:
 
     def __init__(self, rows: Rows, unit: Unit, should_stop: Callable[[], bool]) -> None:
         self.rows, self.unit, self.should_stop = rows, unit, should_stop
-        self.slopes = Slopes(rows, should_stop)
+        self.correlations = DualCorrelations(rows, should_stop)
 
     def run(
         self,
@@ -113,7 +113,9 @@ class Ascent:
             for unit, count in stages:
                 climb.go(unit, count)
         except Stopped:
-            values = self.slopes.values(self.unit, V, climb.U, gate)  # not those of rounded kinks
+            values = self.correlations.values(
+                self.unit, V, climb.U, gate
+            )  # not those of rounded kinks
             return climb.U, values, climb.taken >= FEWEST_STEPS
         return climb.U, climb.values, True
 
@@ -122,7 +124,7 @@ class _Climb:
     """Where the ascents of the columns U (d, k) are, and what they met on the way."""
 
     def __init__(self, ascent: Ascent, V: Array, U: Array, gate: IntArray, step: float) -> None:
-        self.slopes, self.should_stop = ascent.slopes, ascent.should_stop
+        self.correlations, self.should_stop = ascent.correlations, ascent.should_stop
         # in float64 an evaluation takes no time
         self.stop_inside = ascent.should_stop if V.dtype == np.float32 else never
         self.V, self.U, self.gate, self.step = V, U.copy(), gate, step
@@ -155,7 +157,7 @@ class _Climb:
             self.taken += 1
 
     def _seen(self, unit: Unit, U: Array, S: Array | None = None) -> tuple[Array, Array, Array]:
-        return self.slopes.at(unit, self.V, U, self.gate, S, self.stop_inside)
+        return self.correlations.at(unit, self.V, U, self.gate, S, self.stop_inside)
 
     def _uphill(self, unit: Unit, U: Array, G: Array) -> Array:
         """Gradients (d, k) along which the columns can move; none where that is rounding."""

@@ -151,7 +151,7 @@ class SearchOracle:
     def _valued(self, V: Array, found: Candidates, count: int) -> Candidates:
         """Candidates with their values on these rows."""
         U = self.unit.project(found.directions.T.astype(V.dtype))
-        values = self._ascent.slopes.values(self.unit, V, U, found.gate)
+        values = self._ascent.correlations.values(self.unit, V, U, found.gate)
         return distinct(Candidates(U.T, values, found.gate), count)
 
     def _risen(
@@ -213,7 +213,7 @@ class SearchOracle:
         if starts is None or not starts.size:
             return 0.0
         gate = self.unit.gates_of(starts)
-        return float(self._ascent.slopes.values(self.unit, V, starts.T, gate).max())
+        return float(self._ascent.correlations.values(self.unit, V, starts.T, gate).max())
 
     def _seeds(self, V: Array, starts: Array | None) -> tuple[Array, IntArray]:
         """Directions (d, k): around active neurons, gradients of random patterns, Gaussian.

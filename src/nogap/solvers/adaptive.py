@@ -209,7 +209,10 @@ class ColumnGeneration:
             if self.limits.met_by(certificate):
                 if self._escalate():
                     continue
-                return Status.OPTIMAL if certificate.proved else Status.SEARCH_OPTIMAL
+                if certificate.proved:
+                    return Status.OPTIMAL
+                if not self.clock.late():  # else the widest search may have been stopped
+                    return Status.SEARCH_OPTIMAL
             if self.clock.over():
                 return Status.INTERRUPTED if self.clock.interrupt.pending else Status.TIME_LIMIT
             fresh = self._fresh(found)

@@ -15,7 +15,7 @@ from nogap.units import Unit
 from nogap.units.readout import moments, push
 
 
-class Slopes:
+class DualCorrelations:
     """``||V' phi(u)||`` over the same rows.
 
     Parameters
