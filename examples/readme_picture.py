@@ -59,12 +59,15 @@ def draw_function(axes, values, bmi, progression, solution) -> None:
 
 
 def draw_gap(axes, solution) -> None:
-    """Objective and lower bound round by round."""
-    time = [record.time for record in solution.history]
-    axes.plot(time, [r.objective for r in solution.history], "o-", color=BLUE, label="objective")
-    bounds = [r.lower_bound for r in solution.history]
-    axes.plot(time, bounds, "s--", color=ORANGE, label="lower bound (estimate by search)")
-    axes.set(xlabel="seconds", ylabel="training objective")
+    """The gap that each round stated, beside its distance to the objective of the end."""
+    rounds, last = solution.history, solution.objective
+    time = [r.time for r in rounds]
+    stated = [100 * (r.objective - r.lower_bound) / r.objective for r in rounds]
+    above = [100 * (r.objective - last) / last for r in rounds]
+    axes.semilogy(time, stated, "s--", color=ORANGE, label="gap stated (estimate by search)")
+    axes.semilogy(time, above, "o-", color=BLUE, label="objective above its last value")
+    axes.set_yscale("log", nonpositive="mask")
+    axes.set(xlabel="seconds", ylabel="% of the training objective")
     axes.legend(frameon=False)
     axes.set_title(f"All ten columns: {solution.network.n_neurons} neurons", fontsize=10)
 
