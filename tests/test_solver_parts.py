@@ -16,7 +16,6 @@ from nogap.solvers import nonnegative
 from nogap.solvers.barrier import barrier_point
 from nogap.solvers.coordinates import Coordinates
 from nogap.solvers.features import Features
-from nogap.solvers.hinge_program import refit_sizes_hinge
 from nogap.solvers.kink_newton import kink_newton
 from nogap.solvers.lbfgs import minimise
 from nogap.solvers.neurons import Neurons, objective
@@ -242,43 +241,6 @@ def test_refit_of_a_saturated_logistic_loss(far):
     assert fitted.sizes[0] == pytest.approx(np.log(9), rel=1e-6)  # expit(-t) = 0.1
     assert fitted.sizes[1] == 0.0
     assert V[0, 0] == pytest.approx(0.1, rel=1e-6)
-
-
-# -- the linear program of the hinge loss
-
-
-@pytest.mark.parametrize("fit_intercept", [False, True])
-@pytest.mark.parametrize("C", [1, 2])
-def test_the_hinge_program_has_a_feasible_dual_and_no_gap(fit_intercept, C):
-    for seed in range(5):
-        rng = np.random.default_rng(seed)
-        X = rng.normal(size=(15, 2))
-        Y = rng.choice([-1.0, 1.0], size=(15, C))
-        Y[:2] = [[1.0], [-1.0]]
-        w = rng.choice([0.0, 0.5, 1.0, 2.0], size=15)
-        w[:2] = 1.0
-        problem = formulate(
-            X, Y, beta=0.4, loss="hinge", fit_intercept=fit_intercept, sample_weight=w
-        )
-        neurons = some_neurons(problem, rng, 6)
-        features = neurons.features(problem, RELU)
-        fitted, V = refit_sizes_hinge(problem, neurons, features)
-        alpha = V * problem.Y
-        assert alpha.min() >= 0
-        assert np.all(alpha <= w[:, None])
-        gain = np.einsum("mc,mc->m", features.T @ V, fitted.outputs)
-        assert gain.max() <= problem.beta * (1 + 1e-9)
-        if fit_intercept:
-            assert_allclose(V.sum(axis=0), 0.0, atol=1e-9)
-        value = objective(problem, RELU, fitted)
-        assert value == pytest.approx(alpha.sum(), abs=1e-8)
-        assert value <= objective(problem, RELU, neurons) + 1e-9
-        # complementary slackness, said otherwise: V is a subgradient at the outputs
-        margin = problem.Y * fitted.outputs_at(features)
-        assert np.all(alpha[margin > 1 + 1e-8] == 0)
-        assert_allclose(
-            alpha[margin < 1 - 1e-8], np.broadcast_to(w[:, None], V.shape)[margin < 1 - 1e-8]
-        )
 
 
 # ---------------------------------------------------------------- limited-memory BFGS

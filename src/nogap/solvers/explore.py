@@ -117,11 +117,11 @@ class Explorer:
                 break
             yield self._as_it_is(wide)
         if self._few and not should_stop():  # those that are needed can be told apart by now
-            wide, V = self.master.settle(wide)
+            wide, V = self.master.settle(wide, should_stop)
             yield wide, V
         if not should_stop():
             wide = self._slide(self.problem, wide, WIDE_STEPS, should_stop)
-        yield self.master.settle(wide)
+        yield self.master.settle(wide, should_stop)
 
     def _start_on_batches(
         self, wide: Neurons, should_stop: ShouldStop
@@ -139,17 +139,18 @@ class Explorer:
         single = problem.fits_single_precision
         wide = stochastic_descent(pool, self.unit, wide, self.rng, should_stop, single=single)
         if pool.rows.n < problem.rows.n:
-            wide, _ = FreeMaster(pool, self.unit).settle(wide)  # few are left for the dear steps
+            # few are left for the dear steps
+            wide, _ = FreeMaster(pool, self.unit).settle(wide, should_stop)
         last = LAST_STEPS[0 if self._few else 1]
         for steps in LAST_PATCH_STEPS if self._patches else last:
             if should_stop():
                 break
-            at = self.master.settle(wide) if self._wide else self._as_it_is(wide)
+            at = self.master.settle(wide, should_stop) if self._wide else self._as_it_is(wide)
             yield at  # a step is as dear as there are neurons, and of wide data a third is left
             if should_stop():
                 return
             wide = self._slide(problem, at[0], steps, should_stop)
-        yield self.master.settle(wide)
+        yield self.master.settle(wide, should_stop)
 
     def _slide(
         self, problem: Problem, neurons: Neurons, steps: int, should_stop: ShouldStop

@@ -14,6 +14,7 @@ from nogap.problem import Problem
 from nogap.rows import height
 from nogap.solvers.crease_newton import crease_newton
 from nogap.solvers.features import Features
+from nogap.solvers.hinge_program import at_vertices
 from nogap.solvers.kink_newton import kink_newton
 from nogap.solvers.neurons import Neurons, correlations, objective
 from nogap.solvers.refit import refit_sizes
@@ -26,7 +27,7 @@ ShouldStop = Callable[[], bool]
 SLIDE_STEPS = 100
 REFINE_STEPS = 400
 SINGLE_PRECISION_ENTRIES = 5_000  # entries of X from which float32 descent is faster
-MOST_RIVALS = 300
+RIVALS, FEWEST_RIVALS, MOST_RIVALS = 3, 100, 300  # for each neuron in use, and in all
 ROUNDING = 1e-14  # of an objective: two that are equal may differ by so much
 STEADY_WIDTH = 1.0  # of the smoothed hinge loss whose dual point sign units are priced at first
 NEWTON_UNKNOWNS = 1_000  # most unknowns of a dense Newton system worth solving
@@ -52,15 +53,15 @@ class SizesMaster:
     def __init__(self, problem: Problem, unit: Unit) -> None:
         self.problem, self.unit = problem, unit
         self.rivals: Neurons | None = None
-        self.steady = not problem.loss.smooth
+        self.steady = not problem.loss.smooth and at_vertices(problem)
 
     def improve(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
-        fitted, V = self.settle(neurons)
+        fitted, V = self.settle(neurons, should_stop)
         return fitted, self._steady_dual(fitted) if self.steady else V
 
     def refine(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
         self.steady = False
-        return self.settle(neurons)
+        return self.settle(neurons, should_stop)
 
     def _steady_dual(self, fitted: Neurons) -> Array:
         """The dual point of a smoothed hinge loss, which moves little from round to round.
@@ -73,14 +74,15 @@ class SizesMaster:
         smoothed = replace(self.problem, loss=SmoothedHinge(STEADY_WIDTH))
         return refit_sizes(smoothed, company, Features(self.problem, self.unit, company))[1]
 
-    def settle(self, neurons: Neurons) -> tuple[Neurons, Array]:
+    def settle(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
         """Merge what can be merged, and the best sizes for the rest."""
-        return self._sizes(self._merged(neurons))
+        return self._sizes(self._merged(neurons), should_stop)
 
-    def _sizes(self, neurons: Neurons) -> tuple[Neurons, Array]:
+    def _sizes(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
         if not self.problem.loss.smooth and self.rivals is not None:
             neurons = neurons.joined(self.rivals)
-        fitted, V = refit_sizes(self.problem, neurons, Features(self.problem, self.unit, neurons))
+        features = Features(self.problem, self.unit, neurons)
+        fitted, V = refit_sizes(self.problem, neurons, features, should_stop=should_stop)
         if not self.problem.loss.smooth:
             self._remember(fitted, V)
         return fitted.used(), V
@@ -91,7 +93,8 @@ class SizesMaster:
         gains = np.einsum("mc,mc->m", moments, fitted.outputs)
         unused = np.flatnonzero(fitted.sizes == 0)
         order = unused[np.argsort(-gains[unused], kind="stable")]
-        self.rivals = fitted.keep(order[:MOST_RIVALS]) if order.size else None
+        most = int(np.clip(RIVALS * fitted.used().count, FEWEST_RIVALS, MOST_RIVALS))
+        self.rivals = fitted.keep(order[:most]) if order.size else None
 
     def _merged(self, neurons: Neurons) -> Neurons:
         """Neurons of the same mask and output direction as one; never at a higher objective."""
@@ -157,7 +160,7 @@ class FreeMaster(SizesMaster):
         self.single = large and problem.fits_single_precision
 
     def improve(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
-        neurons, V = self.settle(neurons)
+        neurons, V = self.settle(neurons, should_stop)
         if should_stop() or neurons.count == 0:
             return neurons, V
         return self.slide_and_settle(neurons, V, neurons, should_stop, self.slide_steps)
@@ -182,23 +185,23 @@ class FreeMaster(SizesMaster):
             enough=self.enough,
             soft=soft,
         )
-        return (old, V) if slid is old else self._best(old, V, slid)
+        return (old, V) if slid is old else self._best(old, V, slid, should_stop)
 
     def refine(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
-        neurons, V = self._sizes(neurons)
+        neurons, V = self._sizes(neurons, should_stop)
         for _ in range(3):
             before = objective(self.problem, self.unit, neurons)
             slid = slide(self.problem, self.unit, neurons, REFINE_STEPS, should_stop)
             if slid is not neurons:
-                neurons, V = self._best(neurons, V, slid)
+                neurons, V = self._best(neurons, V, slid, should_stop)
             if isinstance(self.unit, ReLU) and self._newton_pays(neurons, 0):
                 moved = kink_newton(self.problem, neurons, should_stop=should_stop)
-                neurons, V = self._best(neurons, V, moved)
+                neurons, V = self._best(neurons, V, moved, should_stop)
             width = neurons.outputs.shape[1]
             both = width > 1 or not isinstance(self.unit, ReLU)
             if both and self.unit.homogeneous and self._newton_pays(neurons, width):
                 moved = crease_newton(self.problem, self.unit, neurons, should_stop=should_stop)
-                neurons, V = self._best(neurons, V, moved)
+                neurons, V = self._best(neurons, V, moved, should_stop)
             after = objective(self.problem, self.unit, neurons)
             if should_stop() or before - after <= 1e-10 * abs(before):
                 break
@@ -209,9 +212,11 @@ class FreeMaster(SizesMaster):
         entries = height(self.problem.rows) * self.problem.n_outputs * unknowns
         return unknowns <= NEWTON_UNKNOWNS and entries <= NEWTON_ENTRIES
 
-    def _best(self, old: Neurons, V: Array, moved: Neurons) -> tuple[Neurons, Array]:
+    def _best(
+        self, old: Neurons, V: Array, moved: Neurons, should_stop: ShouldStop
+    ) -> tuple[Neurons, Array]:
         """Merge and re-fit what was moved; keep the old neurons if that is not better."""
-        new, new_V = self._sizes(self._merged(moved))
+        new, new_V = self._sizes(self._merged(moved), should_stop)
         if objective(self.problem, self.unit, new) < objective(self.problem, self.unit, old):
             return new, new_V
         return old, V

@@ -9,6 +9,7 @@ import numpy as np
 
 from nogap._typing import AnyArray, Array, IntArray
 from nogap.problem import Problem
+from nogap.rows import Rows
 from nogap.units import ReLU, Unit
 from nogap.units.activations import ALL
 from nogap.units.readout import moments, read
@@ -110,19 +111,19 @@ class Neurons:
             used.__dict__["known"] = self.known
         return used
 
-    def knowing(self, problem: Problem, F: Array) -> Neurons:
-        """These neurons, which remember that their outputs on the rows of a problem are F (n, C).
+    def knowing(self, rows: Rows, F: Array) -> Neurons:
+        """These neurons, which remember that their outputs on those rows are F (n, C).
 
         Objective, dual point and re-fit ask for them in turn, and on large data each time that
         they are computed takes as long as a step of a descent.
         """
         F.flags.writeable = False
-        self.__dict__["known"] = (problem, F)
+        self.__dict__["known"] = (rows, F)
         return self
 
     @cached_property
-    def known(self) -> tuple[Problem | None, Array]:
-        """A problem and the outputs on its rows, see :meth:`knowing`."""
+    def known(self) -> tuple[Rows | None, Array]:
+        """Rows and the outputs on them, see :meth:`knowing`."""
         return None, np.empty(0)
 
     def joined(self, other: Neurons) -> Neurons:
@@ -156,11 +157,11 @@ def objective(problem: Problem, unit: Unit, neurons: Neurons) -> float:
 
 def outputs(problem: Problem, unit: Unit, neurons: Neurons) -> Array:
     """Outputs F (n, C) of the network on the training rows."""
-    if neurons.known[0] is not problem:
+    if neurons.known[0] is not problem.rows:
         F = np.empty_like(problem.Y)
         for part, piece in problem.parts:
             F[part] = neurons.outputs_at(neurons.features(piece, unit, part))
-        neurons.knowing(problem, F)
+        neurons.knowing(problem.rows, F)
     return neurons.known[1]
 
 
