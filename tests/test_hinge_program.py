@@ -12,7 +12,7 @@ import nogap
 from nogap.formulation import formulate
 from nogap.losses import get_loss
 from nogap.solution import Status
-from nogap.solvers import hinge_program
+from nogap.solvers import hinge_barrier, hinge_program
 from nogap.solvers.adaptive import Clock
 from nogap.solvers.atoms import RankOne
 from nogap.solvers.features import Features
@@ -45,11 +45,11 @@ def hinge_problem(seed, C, fit_intercept=False, n=15):
     return problem, some_neurons(problem, rng, 6)
 
 
-@pytest.mark.parametrize("many", [0, 10**6], ids=["interior points", "simplex"])
+@pytest.mark.parametrize("few", [False, True], ids=["interior points", "simplex"])
 @pytest.mark.parametrize("fit_intercept", [False, True])
 @pytest.mark.parametrize("C", [1, 2])
-def test_the_hinge_program_has_a_feasible_dual_and_no_gap(fit_intercept, C, many, monkeypatch):
-    monkeypatch.setattr(hinge_program, "MANY", many)
+def test_the_hinge_program_has_a_feasible_dual_and_no_gap(fit_intercept, C, few, monkeypatch):
+    monkeypatch.setattr(hinge_program, "at_vertices", lambda _, few=few: few)
     for seed in range(5):
         problem, neurons = hinge_problem(seed, C, fit_intercept)
         features = Features(problem, RELU, neurons)
@@ -66,8 +66,8 @@ def test_the_hinge_program_has_a_feasible_dual_and_no_gap(fit_intercept, C, many
         assert value <= objective(problem, RELU, neurons) + 1e-9
         # complementary slackness, said otherwise: V is a subgradient at the outputs
         margin = problem.Y * fitted.outputs_at(features.whole())
-        near = 1e-8 if many else 1e-3  # an interior point is as far from zero as from the margin
-        assert_allclose(alpha[margin > 1 + near], 0.0, atol=0.0 if many else 1e-6)
+        near = 1e-8 if few else 1e-3  # an interior point is as far from zero as from the margin
+        assert_allclose(alpha[margin > 1 + near], 0.0, atol=0.0 if few else 1e-6)
         full = np.broadcast_to(w[:, None], V.shape)
         assert_allclose(alpha[margin < 1 - near], full[margin < 1 - near], atol=1e-6)
 
@@ -81,8 +81,8 @@ def test_interior_points_of_the_hinge_program_choose_the_neurons_that_a_vertex_h
         problem = formulate(X, Y, beta=0.05, loss="hinge", fit_intercept=fit_intercept)
         neurons = some_neurons(problem, rng, 60)
         fits = []
-        for many in (0, 10**6):
-            monkeypatch.setattr(hinge_program, "MANY", many)
+        for few in (False, True):
+            monkeypatch.setattr(hinge_program, "at_vertices", lambda _, few=few: few)
             fits.append(refit_sizes_hinge(problem, neurons, Features(problem, RELU, neurons))[0])
         inner, vertex = fits
         assert objective(problem, RELU, inner) == pytest.approx(
@@ -104,8 +104,8 @@ def test_the_hinge_program_of_neurons_with_weights_for_every_patch(monkeypatch):
     outputs = rng.normal(size=(8, width))
     neurons = Neurons.from_factors(directions, outputs, np.zeros(2), np.zeros(8, dtype=int))
     values = []
-    for many in (0, 10**6):
-        monkeypatch.setattr(hinge_program, "MANY", many)
+    for few in (False, True):
+        monkeypatch.setattr(hinge_program, "at_vertices", lambda _, few=few: few)
         fitted, V = refit_sizes_hinge(problem, neurons, Features(problem, bound, neurons))
         values += [objective(problem, bound, fitted), np.abs(V).sum()]
     assert_allclose(values, values[0], rtol=1e-8)
@@ -119,7 +119,7 @@ def after(steps):
 
 @pytest.mark.parametrize("loss", ["hinge", "logistic"])
 def test_a_re_fit_that_is_told_to_stop_is_no_worse_than_where_it_began(loss, monkeypatch):
-    monkeypatch.setattr(hinge_program, "MANY", 0)
+    monkeypatch.setattr(hinge_program, "at_vertices", lambda problem: False)
     problem, neurons = hinge_problem(0, 2)
     problem = replace(problem, loss=get_loss(loss))
     features = Features(problem, RELU, neurons)
@@ -156,3 +156,23 @@ def test_training_gives_up_the_program_when_time_is_over(monkeypatch):
         assert len(systems) == most
         assert stopped.objective <= 400  # of no neurons
         assert stopped.certificate.lower_bound <= stopped.objective
+
+
+def test_a_vertex_has_as_few_neurons_as_the_margins_of_one_leave_room_for(monkeypatch):
+    """Neurons come in three copies: interior points have all three, a vertex one."""
+    monkeypatch.setattr(hinge_program, "at_vertices", lambda problem: False)
+    problem, neurons = hinge_problem(1, 1, fit_intercept=True, n=60)
+    copies = neurons.joined(neurons).joined(neurons)
+    features = Features(problem, RELU, copies)
+    once, _ = refit_sizes_hinge(problem, neurons, Features(problem, RELU, neurons))
+    fitted, _ = refit_sizes_hinge(problem, copies, features)
+    used = fitted.used()
+    assert used.count == once.used().count < 6
+    assert objective(problem, RELU, fitted) == pytest.approx(
+        objective(problem, RELU, once), rel=1e-9
+    )
+    margins = problem.Y * fitted.outputs_at(features.whole())
+    assert used.count + 1 <= np.sum(np.abs(margins - 1.0) <= 1e-7)
+    # without that step the copies share what one needs
+    monkeypatch.setattr(hinge_barrier, "towards_vertex", lambda problem, atoms, t, *rest: t)
+    assert refit_sizes_hinge(problem, copies, features)[0].used().count == 3 * used.count

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from nogap._typing import Array
+from nogap._typing import Array, BoolArray
 from nogap.losses import Loss, Squared
 from nogap.problem import Problem
 from nogap.solvers.features import Features
@@ -56,6 +56,15 @@ class RankOne:
         for _, piece, Phi in self._parts():
             total += piece.weights @ Phi**2
         return total
+
+    def rows(self, mask: BoolArray) -> Array:
+        """What the atoms give in some outputs of some samples, marked in (n, C): (k, m + C)."""
+        found = [
+            Phi[i] * self.atoms[:, c].T
+            for part, _, Phi in self._parts()
+            for i, c in [np.nonzero(mask[part])]
+        ]
+        return np.concatenate(found)
 
     def gram(self, D: Array) -> Array:
         """``sum_ic D_ic a_j,ic a_k,ic`` over the samples and outputs, (m + C, m + C)."""
@@ -114,6 +123,9 @@ class General:
         for _, piece, each in self._parts():
             total += piece.weights @ np.einsum("ncm,ncm->nm", each, each)
         return total
+
+    def rows(self, mask: BoolArray) -> Array:
+        return np.concatenate([each[mask[part]] for part, _, each in self._parts()])
 
     def gram(self, D: Array) -> Array:
         m = self.weights.shape[0] + self.n_free

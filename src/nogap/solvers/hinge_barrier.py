@@ -19,10 +19,12 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from nogap._typing import Array, BoolArray
 from nogap.problem import Problem
 from nogap.solvers.atoms import Atoms
+from nogap.solvers.vertices import towards_vertex
 
 MOST_STEPS = 80
 PRECISION = 1e-10  # of the gap between the program and its dual, as a share of the value
 ROUGH, PATIENCE = 1e-6, 2  # gaps from which rounding may be all that is left, and such steps
+ROUNDING = 1e-10  # of a value, that a vertex may be higher
 BACK_OFF = 0.995  # of the way to the boundary
 RIDGE = 1e-14
 INSIDE = 0.1  # how far from the boundary the start is, in units of margins and of beta
@@ -53,11 +55,13 @@ def hinge_barrier(
         if further is None:
             break
         point = further
-    t, F = program.corner(point), atoms.outputs(start)
-    F_t = atoms.outputs(t)
-    if program.value(t, F_t) <= program.value(start, F):
-        return t, program.feasible(point), F_t
-    return start, program.feasible(point), F
+    inner = program.nearest(point)
+    best, F = start, atoms.outputs(start)
+    for t in (inner, towards_vertex(problem, atoms, inner, program.signed, should_stop)):
+        F_t = atoms.outputs(t)
+        if program.value(t, F_t) <= program.value(best, F) * (1 + ROUNDING):
+            best, F = t, F_t
+    return best, program.feasible(point), F
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,7 @@ class _Program:
         unbalanced = float(np.abs(at.gain[~self.signed]).max(initial=0.0))
         return max(value - total, unbalanced) / max(value, 1e-300)
 
-    def corner(self, at: _Point) -> Array:
+    def nearest(self, at: _Point) -> Array:
         """The sizes, those that are smaller than their multipliers at zero."""
         small = self.signed & (at.t * self.problem.beta <= at.z * self.unit)
         return np.where(small, 0.0, at.t)

@@ -22,12 +22,14 @@ from nogap.solvers.hinge_barrier import hinge_barrier
 from nogap.solvers.neurons import Neurons
 from nogap.units.readout import columns
 
-MANY = 300  # margins, from which interior points are sooner than the simplex method
+# Margins up to which the simplex method takes no longer than interior points (by a factor of two
+# with one output): its vertices have fewer neurons.
+FEW, FEW_OF_SEVERAL = 1_000, 300
 
 
 def at_vertices(problem: Problem) -> bool:
     """Whether multipliers are at vertices of the dual, which jump with every neuron that joins."""
-    return problem.Y.size <= MANY
+    return problem.Y.size <= (FEW if problem.n_outputs == 1 else FEW_OF_SEVERAL)
 
 
 def refit_sizes_hinge(

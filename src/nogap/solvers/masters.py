@@ -27,7 +27,8 @@ ShouldStop = Callable[[], bool]
 SLIDE_STEPS = 100
 REFINE_STEPS = 400
 SINGLE_PRECISION_ENTRIES = 5_000  # entries of X from which float32 descent is faster
-RIVALS, FEWEST_RIVALS, MOST_RIVALS = 3, 100, 300  # for each neuron in use, and in all
+# Neurons without a size that stay: for each in use, and in all; the last many at vertices.
+RIVALS, FEWEST_RIVALS, MOST_RIVALS = 3, 100, 300
 ROUNDING = 1e-14  # of an objective: two that are equal may differ by so much
 STEADY_WIDTH = 1.0  # of the smoothed hinge loss whose dual point sign units are priced at first
 NEWTON_UNKNOWNS = 1_000  # most unknowns of a dense Newton system worth solving
@@ -53,17 +54,18 @@ class SizesMaster:
     def __init__(self, problem: Problem, unit: Unit) -> None:
         self.problem, self.unit = problem, unit
         self.rivals: Neurons | None = None
-        self.steady = not problem.loss.smooth and at_vertices(problem)
+        jumps = at_vertices(problem) or not unit.homogeneous
+        self.steady = jumps and not problem.loss.smooth
 
     def improve(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
         fitted, V = self.settle(neurons, should_stop)
-        return fitted, self._steady_dual(fitted) if self.steady else V
+        return fitted, self._steady_dual(fitted, should_stop) if self.steady else V
 
     def refine(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
         self.steady = False
         return self.settle(neurons, should_stop)
 
-    def _steady_dual(self, fitted: Neurons) -> Array:
+    def _steady_dual(self, fitted: Neurons, should_stop: ShouldStop) -> Array:
         """The dual point of a smoothed hinge loss, which moves little from round to round.
 
         The multipliers of the linear program are a vertex that jumps with every column, and rounds
@@ -72,7 +74,8 @@ class SizesMaster:
         """
         company = fitted if self.rivals is None else fitted.joined(self.rivals)
         smoothed = replace(self.problem, loss=SmoothedHinge(STEADY_WIDTH))
-        return refit_sizes(smoothed, company, Features(self.problem, self.unit, company))[1]
+        features = Features(self.problem, self.unit, company)
+        return refit_sizes(smoothed, company, features, should_stop=should_stop)[1]
 
     def settle(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
         """Merge what can be merged, and the best sizes for the rest."""
@@ -93,7 +96,8 @@ class SizesMaster:
         gains = np.einsum("mc,mc->m", moments, fitted.outputs)
         unused = np.flatnonzero(fitted.sizes == 0)
         order = unused[np.argsort(-gains[unused], kind="stable")]
-        most = int(np.clip(RIVALS * fitted.used().count, FEWEST_RIVALS, MOST_RIVALS))
+        fewest = MOST_RIVALS if at_vertices(self.problem) else FEWEST_RIVALS
+        most = max(fewest, min(RIVALS * fitted.used().count, MOST_RIVALS))
         self.rivals = fitted.keep(order[:most]) if order.size else None
 
     def _merged(self, neurons: Neurons) -> Neurons:
