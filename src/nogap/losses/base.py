@@ -65,6 +65,11 @@ class Loss(ABC):
         """Hessian in the outputs times D (n, C); diagonal unless the loss couples outputs."""
         return self.curvature(F, Y) * D
 
+    @property
+    def couples_outputs(self) -> bool:
+        """Whether the Hessian of a sample's loss is more than its diagonal."""
+        return type(self).hessian_product is not Loss.hessian_product
+
     def balance(self, V: Array, Y: Array, weights: Array) -> Array:
         """Move a dual point to zero column sums (an unpenalised intercept), inside the domain.
 

@@ -71,19 +71,22 @@ class RankOne:
         H = np.zeros((self.atoms.shape[0], self.atoms.shape[0]))
         for part, _, Phi in self._parts():
             for root, s in zip(np.sqrt(D[part]).T, self.atoms.T, strict=True):
-                scaled = Phi * (root[:, None] * s)
+                on = np.flatnonzero(root)  # a hinge that is smoothed bends in few samples
+                scaled = (Phi if on.size == root.size else Phi[on]) * (root[on, None] * s)
                 H += scaled.T @ scaled
         return H
 
     def hessian(self, F: Array) -> Array:
         """Hessian of the loss in the coefficients at outputs F (n, C)."""
-        loss, C = self.problem.loss, self.atoms.shape[1]
+        problem, loss = self.problem, self.problem.loss
+        if not (loss.couples_outputs or isinstance(loss, Squared)):
+            return self.gram(problem.weights[:, None] * loss.curvature(F, problem.Y))
         H = np.zeros((self.atoms.shape[0], self.atoms.shape[0]))
         for part, piece, Phi in self._parts():
             w = piece.weights[:, None]
-            if C == 1 or isinstance(loss, Squared):
-                scale = w * loss.curvature(F[part], piece.Y)[:, :1]
-                H += Phi.T @ (scale * Phi) * self.products
+            if isinstance(loss, Squared):  # bends alike in all outputs
+                scaled = np.sqrt(w) * Phi
+                H += scaled.T @ scaled * self.products
                 continue
             for root in _square_roots(loss, F[part], piece.Y, w):
                 scaled = Phi * (root @ self.atoms.T)
