@@ -12,7 +12,7 @@ import nogap
 from nogap.formulation import formulate
 from nogap.losses import get_loss
 from nogap.solution import Status
-from nogap.solvers import hinge_barrier, hinge_program
+from nogap.solvers import hinge_barrier, hinge_program, masters
 from nogap.solvers.adaptive import Clock
 from nogap.solvers.atoms import RankOne
 from nogap.solvers.features import Features
@@ -176,3 +176,27 @@ def test_a_vertex_has_as_few_neurons_as_the_margins_of_one_leave_room_for(monkey
     # without that step the copies share what one needs
     monkeypatch.setattr(hinge_barrier, "towards_vertex", lambda problem, atoms, t, *rest: t)
     assert refit_sizes_hinge(problem, copies, features)[0].used().count == 3 * used.count
+
+
+def test_rough_sizes_while_exploring_lead_to_the_same_optimum(monkeypatch):
+    """Of the smoothed loss, where margins are many for the neurons."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(160, 6))
+    Y = np.sign(X[:, :2] * X[:, 2:4])
+    seen, values = [], []
+
+    def recorded(problem, *arguments, **options):
+        seen.append(problem.loss.name)
+        return refit_sizes(problem, *arguments, **options)
+
+    monkeypatch.setattr(masters, "refit_sizes", recorded)
+    for margins in (0, 10**9):
+        seen.clear()
+        monkeypatch.setattr(masters, "MARGINS_A_NEURON", margins)
+        monkeypatch.setattr(masters, "MANY_ENTRIES", 0)
+        solution = nogap.train(X, Y, beta=3.0, loss="hinge", tol=1e-2, random_state=0)
+        assert solution.status is Status.SEARCH_OPTIMAL
+        assert ("smoothed_hinge" in seen) == (margins == 0)
+        assert seen[-1] == "hinge"
+        values.append(solution.objective)
+    assert values[0] == pytest.approx(values[1], rel=1e-2)

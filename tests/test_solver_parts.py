@@ -21,8 +21,8 @@ from nogap.solvers.lbfgs import minimise
 from nogap.solvers.neurons import Neurons, objective
 from nogap.solvers.nonnegative import nonnegative_qp
 from nogap.solvers.refit import refit_sizes
-from nogap.solvers.slide import SMOOTHING_WIDTH, WeightDecay, slide, weights_of
-from nogap.solvers.smoothing import SmoothedHinge
+from nogap.solvers.slide import WeightDecay, slide, weights_of
+from nogap.solvers.smoothing import SMOOTHING_WIDTH, SmoothedHinge
 from nogap.solvers.stochastic import stochastic_descent
 from nogap.units import Convolution, ReLU
 

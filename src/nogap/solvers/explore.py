@@ -117,11 +117,11 @@ class Explorer:
                 break
             yield self._as_it_is(wide)
         if self._few and not should_stop():  # those that are needed can be told apart by now
-            wide, V = self.master.settle(wide, should_stop)
+            wide, V = self.master.settle(wide, should_stop, rough=True)
             yield wide, V
         if not should_stop():
             wide = self._slide(self.problem, wide, WIDE_STEPS, should_stop)
-        yield self.master.settle(wide, should_stop)
+        yield self.master.settle(wide, should_stop, rough=True)
 
     def _start_on_batches(
         self, wide: Neurons, should_stop: ShouldStop
@@ -140,17 +140,21 @@ class Explorer:
         wide = stochastic_descent(pool, self.unit, wide, self.rng, should_stop, single=single)
         if pool.rows.n < problem.rows.n:
             # few are left for the dear steps
-            wide, _ = FreeMaster(pool, self.unit).settle(wide, should_stop)
+            wide, _ = FreeMaster(pool, self.unit).settle(wide, should_stop, rough=True)
         last = LAST_STEPS[0 if self._few else 1]
         for steps in LAST_PATCH_STEPS if self._patches else last:
             if should_stop():
                 break
-            at = self.master.settle(wide, should_stop) if self._wide else self._as_it_is(wide)
+            at = (
+                self.master.settle(wide, should_stop, rough=True)
+                if self._wide
+                else self._as_it_is(wide)
+            )
             yield at  # a step is as dear as there are neurons, and of wide data a third is left
             if should_stop():
                 return
             wide = self._slide(problem, at[0], steps, should_stop)
-        yield self.master.settle(wide, should_stop)
+        yield self.master.settle(wide, should_stop, rough=True)
 
     def _slide(
         self, problem: Problem, neurons: Neurons, steps: int, should_stop: ShouldStop
@@ -202,7 +206,9 @@ class Explorer:
         size = NEWCOMER_SIZE * float(np.median(neurons.sizes)) if neurons.count else 1e-2
         company = neurons.joined(replace(new, sizes=np.full(new.count, size)))
         steps = COMPANY_STEPS[0 if self._few else 1]
-        return self.master.slide_and_settle(neurons, V, company, should_stop, steps, SOFT_STEPS)
+        return self.master.slide_and_settle(
+            neurons, V, company, should_stop, steps, SOFT_STEPS, rough=True
+        )
 
 
 def _unit_rows(A: Array) -> Array:

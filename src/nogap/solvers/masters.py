@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -19,7 +18,7 @@ from nogap.solvers.kink_newton import kink_newton
 from nogap.solvers.neurons import Neurons, correlations, objective
 from nogap.solvers.refit import refit_sizes
 from nogap.solvers.slide import slide
-from nogap.solvers.smoothing import SmoothedHinge
+from nogap.solvers.smoothing import smoothed
 from nogap.units import ReLU, Unit
 
 ShouldStop = Callable[[], bool]
@@ -31,6 +30,9 @@ SINGLE_PRECISION_ENTRIES = 5_000  # entries of X from which float32 descent is f
 RIVALS, FEWEST_RIVALS, MOST_RIVALS = 3, 100, 300
 ROUNDING = 1e-14  # of an objective: two that are equal may differ by so much
 STEADY_WIDTH = 1.0  # of the smoothed hinge loss whose dual point sign units are priced at first
+# From so many margins a neuron, and figures in all, Newton steps on a smoothed hinge loss beat
+# interior points by far.
+MARGINS_A_NEURON, MANY_ENTRIES = 10, 1_000_000
 NEWTON_UNKNOWNS = 1_000  # most unknowns of a dense Newton system worth solving
 NEWTON_ENTRIES = 20_000_000  # most entries of its matrix before it is squared
 
@@ -73,15 +75,25 @@ class SizesMaster:
         loss itself; once no neuron prices in there, the vertices have the word.
         """
         company = fitted if self.rivals is None else fitted.joined(self.rivals)
-        smoothed = replace(self.problem, loss=SmoothedHinge(STEADY_WIDTH))
+        problem = smoothed(self.problem, STEADY_WIDTH)
         features = Features(self.problem, self.unit, company)
-        return refit_sizes(smoothed, company, features, should_stop=should_stop)[1]
+        return refit_sizes(problem, company, features, should_stop=should_stop)[1]
 
-    def settle(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
+    def settle(
+        self, neurons: Neurons, should_stop: ShouldStop, *, rough: bool = False
+    ) -> tuple[Neurons, Array]:
         """Merge what can be merged, and the best sizes for the rest."""
-        return self._sizes(self._merged(neurons), should_stop)
+        return self._sizes(self._merged(neurons), should_stop, rough=rough)
 
-    def _sizes(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
+    def _sizes(
+        self, neurons: Neurons, should_stop: ShouldStop, *, rough: bool = False
+    ) -> tuple[Neurons, Array]:
+        """The best sizes; with ``rough``, of the smoothed loss where that is much quicker."""
+        if rough and self._has_many_margins(neurons.count):
+            problem = smoothed(self.problem)
+            features = Features(problem, self.unit, neurons)
+            fitted, V = refit_sizes(problem, neurons, features, should_stop=should_stop)
+            return fitted.used(), V
         if not self.problem.loss.smooth and self.rivals is not None:
             neurons = neurons.joined(self.rivals)
         features = Features(self.problem, self.unit, neurons)
@@ -89,6 +101,10 @@ class SizesMaster:
         if not self.problem.loss.smooth:
             self._remember(fitted, V)
         return fitted.used(), V
+
+    def _has_many_margins(self, count: int) -> bool:
+        margins = self.problem.Y.size
+        return margins >= MARGINS_A_NEURON * count and margins * count >= MANY_ENTRIES
 
     def _remember(self, fitted: Neurons, V: Array) -> None:
         """Keep unused neurons: without their constraints the dual jumps between its vertices."""
@@ -177,6 +193,7 @@ class FreeMaster(SizesMaster):
         should_stop: ShouldStop,
         steps: int,
         soft: int = 0,
+        rough: bool = False,
     ) -> tuple[Neurons, Array]:
         """Descend from ``start`` and re-fit; the old neurons where that is not better."""
         slid = slide(
@@ -189,7 +206,7 @@ class FreeMaster(SizesMaster):
             enough=self.enough,
             soft=soft,
         )
-        return (old, V) if slid is old else self._best(old, V, slid, should_stop)
+        return (old, V) if slid is old else self._best(old, V, slid, should_stop, rough=rough)
 
     def refine(self, neurons: Neurons, should_stop: ShouldStop) -> tuple[Neurons, Array]:
         neurons, V = self._sizes(neurons, should_stop)
@@ -217,10 +234,16 @@ class FreeMaster(SizesMaster):
         return unknowns <= NEWTON_UNKNOWNS and entries <= NEWTON_ENTRIES
 
     def _best(
-        self, old: Neurons, V: Array, moved: Neurons, should_stop: ShouldStop
+        self,
+        old: Neurons,
+        V: Array,
+        moved: Neurons,
+        should_stop: ShouldStop,
+        *,
+        rough: bool = False,
     ) -> tuple[Neurons, Array]:
         """Merge and re-fit what was moved; keep the old neurons if that is not better."""
-        new, new_V = self._sizes(self._merged(moved), should_stop)
+        new, new_V = self._sizes(self._merged(moved), should_stop, rough=rough)
         if objective(self.problem, self.unit, new) < objective(self.problem, self.unit, old):
             return new, new_V
         return old, V

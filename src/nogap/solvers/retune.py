@@ -8,17 +8,15 @@ point, so that the only corners left are those of the box, and those L-BFGS-B kn
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
 
 from nogap._typing import Array
-from nogap.losses import Hinge
 from nogap.problem import Problem
 from nogap.solvers.neurons import Neurons
-from nogap.solvers.smoothing import SMOOTHING_WIDTH, SmoothedHinge
+from nogap.solvers.smoothing import smoothed
 from nogap.units import Tanh
 
 
@@ -32,8 +30,7 @@ def retune(
     """Neurons after at most ``max_iter`` steps of L-BFGS-B; the intercept moves too."""
     if neurons.count == 0:
         return neurons
-    if isinstance(problem.loss, Hinge):
-        problem = replace(problem, loss=SmoothedHinge(SMOOTHING_WIDTH))
+    problem = smoothed(problem)
     objective = _Bounded(problem, unit, neurons)
     root = np.sqrt(neurons.sizes)
     parts = (neurons.directions.T, root, root[:, None] * neurons.outputs, neurons.intercept)

@@ -7,20 +7,18 @@ the product form at the balanced point, so L-BFGS never has to know about the pe
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
 from nogap._interrupt import Stopped
 from nogap._typing import Array
-from nogap.losses import Hinge
 from nogap.problem import Problem
 from nogap.rows import height
 from nogap.solvers.coordinates import Coordinates, bends_unevenly
 from nogap.solvers.lbfgs import Objective, minimise, pairs_for
 from nogap.solvers.neurons import Neurons
 from nogap.solvers.retune import retune
-from nogap.solvers.smoothing import SMOOTHING_WIDTH, SmoothedHinge
+from nogap.solvers.smoothing import smoothed
 from nogap.units import Tanh, Unit
 from nogap.units.readout import moments, push, read
 from nogap.units.softened import Softened
@@ -85,13 +83,6 @@ def _softened(problem: Problem, unit: Unit, neurons: Neurons) -> Unit:
         total += np.einsum("im,im->m", Z, Z)
     mean_square = neurons.sizes * total / height(problem.rows)
     return Softened(unit, SOFT_WIDTH * np.sqrt(mean_square))
-
-
-def smoothed(problem: Problem) -> Problem:
-    """The problem with a loss that has a gradient."""
-    if isinstance(problem.loss, Hinge):
-        return replace(problem, loss=SmoothedHinge(SMOOTHING_WIDTH))
-    return problem
 
 
 def weights_of(neurons: Neurons, problem: Problem) -> Array:

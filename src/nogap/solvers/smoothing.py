@@ -1,11 +1,14 @@
-"""A smooth stand-in for the hinge loss, for local descent only; no certificate uses it."""
+"""A smooth stand-in for the hinge loss, for descents; claims are about the hinge loss itself."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
 from nogap._typing import Array
-from nogap.losses import SquaredHinge
+from nogap.losses import Hinge, SquaredHinge
+from nogap.problem import Problem
 
 SMOOTHING_WIDTH = 1e-2
 
@@ -40,3 +43,10 @@ class SmoothedHinge(SquaredHinge):
 
     def conjugate_of_weight(self, S: Array) -> Array:
         return S * (0.5 * self.width * S - 1.0)
+
+
+def smoothed(problem: Problem, width: float = SMOOTHING_WIDTH) -> Problem:
+    """The problem with a loss that has a gradient; itself where its loss has one."""
+    if isinstance(problem.loss, Hinge):
+        return replace(problem, loss=SmoothedHinge(width))
+    return problem

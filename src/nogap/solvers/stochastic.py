@@ -17,7 +17,8 @@ from nogap.problem import Problem
 from nogap.solvers.coordinates import Coordinates
 from nogap.solvers.neurons import Neurons
 from nogap.solvers.neurons import objective as value_of
-from nogap.solvers.slide import WeightDecay, neurons_of, smoothed, weights_of
+from nogap.solvers.slide import WeightDecay, neurons_of, weights_of
+from nogap.solvers.smoothing import smoothed
 from nogap.units import Unit
 
 BATCH, PATCH_BATCH = 256, 128  # samples, of one row and of many patches
