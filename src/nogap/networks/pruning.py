@@ -11,20 +11,30 @@ from typing import Any
 
 import numpy as np
 
-from nogap._typing import AnyArray, Array
+from nogap._typing import AnyArray, Array, IntArray
 from nogap._validation import check_matrix
 from nogap.networks.two_layer import SATURATING, Network
 
 RANK_TOLERANCE = 1e-10
+SAME = 1e-12  # difference of unit vectors that is rounding
 
 
 def merge_groups(packed: AnyArray, directions: Array) -> list[Array]:
     """Indices of neurons that may merge: same packed pattern (m, n / 8), same output (m, C)."""
-    groups: dict[bytes, list[int]] = {}
-    rounded = np.round(directions, 12) + 0.0
+    alike: dict[bytes, list[int]] = {}
     for j in range(packed.shape[0]):
-        groups.setdefault(packed[j].tobytes() + rounded[j].tobytes(), []).append(j)
-    return [np.array(group) for group in groups.values()]
+        alike.setdefault(packed[j].tobytes(), []).append(j)
+    return [group for rivals in alike.values() for group in _same(directions, np.array(rivals))]
+
+
+def _same(directions: Array, index: IntArray) -> list[IntArray]:
+    """Groups of the index whose directions are those of the group's first, but for rounding."""
+    groups = []
+    while index.size:
+        near = np.abs(directions[index] - directions[index[0]]).max(axis=1) <= SAME
+        groups.append(index[near])
+        index = index[~near]
+    return groups
 
 
 def independent_combination(features: Array, coefficients: Array) -> Array:
