@@ -113,9 +113,8 @@ class Ascent:
             for unit, count in stages:
                 climb.go(unit, count)
         except Stopped:
-            values = self.correlations.values(
-                self.unit, V, climb.U, gate
-            )  # not those of rounded kinks
+            # not the values that rounded kinks have
+            values = self.correlations.values(self.unit, V, climb.U, gate)
             return climb.U, values, climb.taken >= FEWEST_STEPS
         return climb.U, climb.values, True
 

@@ -157,6 +157,7 @@ class ColumnGeneration:
         for oracle in self.oracles:
             oracle.should_stop = self._pricing_ends
         self.history: list[Record] = []
+        self.pricing_was_stopped = False
         self.certificate: Certificate | None = None
         self.strongest: Certificate | None = None  # of the oracles that leave no neuron out
 
@@ -164,7 +165,9 @@ class ColumnGeneration:
         """For the oracles; Ctrl-C gives up a pricing, which changes no network, where it can."""
         if self.clock.interrupt.pending and self.certificate is not None:
             raise KeyboardInterrupt
-        return self.clock.late()
+        late = self.clock.late()
+        self.pricing_was_stopped = self.pricing_was_stopped or late
+        return late
 
     def run(self, start: Neurons) -> Outcome:
         """From the given neurons to the end; an interrupt keeps the best network so far."""
@@ -211,7 +214,7 @@ class ColumnGeneration:
                     continue
                 if certificate.proved:
                     return Status.OPTIMAL
-                if not self.clock.late():  # else the widest search may have been stopped
+                if not self.pricing_was_stopped:
                     return Status.SEARCH_OPTIMAL
             if self.clock.over():
                 return Status.INTERRUPTED if self.clock.interrupt.pending else Status.TIME_LIMIT
@@ -318,6 +321,7 @@ class ColumnGeneration:
 
     def _price(self) -> tuple[Candidates, Certificate]:
         oracle, before = self.oracles[self.level], self.clock.elapsed
+        self.pricing_was_stopped = False
         entries = height(self.problem.rows) * self.problem.rows.d
         products = entries * (self.neurons.count + self.limits.new_neurons)
         self.clock.finish = SECONDS_PER_PRODUCT * products

@@ -70,7 +70,7 @@ class RankOne:
         """``sum_ic D_ic a_j,ic a_k,ic`` over the samples and outputs, (m + C, m + C)."""
         H = np.zeros((self.atoms.shape[0], self.atoms.shape[0]))
         for part, _, Phi in self._parts():
-            for root, s in zip(np.sqrt(D[part]).T, self.atoms.T, strict=True):
+            for root, s in zip(np.sqrt(np.maximum(D[part], 0.0)).T, self.atoms.T, strict=True):
                 on = np.flatnonzero(root)  # a hinge that is smoothed bends in few samples
                 scaled = (Phi if on.size == root.size else Phi[on]) * (root[on, None] * s)
                 H += scaled.T @ scaled
@@ -134,7 +134,7 @@ class General:
         m = self.weights.shape[0] + self.n_free
         H = np.zeros((m, m))
         for part, _, each in self._parts():
-            scaled = np.sqrt(D[part]).reshape(-1, 1) * each.reshape(-1, m)
+            scaled = np.sqrt(np.maximum(D[part], 0.0)).reshape(-1, 1) * each.reshape(-1, m)
             H += scaled.T @ scaled
         return H
 

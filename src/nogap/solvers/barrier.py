@@ -66,11 +66,12 @@ def _central_path(H: Array, c: Array, signed: BoolArray) -> Array:
             break
 
         dt, dz = _direction(factor, residual, t, ratio, t * z, signed)
-        ahead = (t + _room(t, dt, signed) * dt) @ (z + _room(z, dz, signed) * dz) / count
+        far_t, far_z = room(t[signed], dt[signed]), room(z[signed], dz[signed])
+        ahead = (t + far_t * dt) @ (z + far_z * dz) / count
         centring = (max(float(ahead), 0.0) / gap) ** 3 * gap if gap > 0 else 0.0
         products = t * z + dt * dz - centring
         dt, dz = _direction(factor, residual, t, ratio, products, signed)
-        step = min(_room(t, dt, signed), _room(z, dz, signed))
+        step = min(room(t[signed], dt[signed]), room(z[signed], dz[signed]))
         t, z = t + step * dt, z + step * dz
     return np.where(~signed | (t > z), t, 0.0)
 
@@ -84,7 +85,7 @@ def _direction(
     return dt, np.where(signed, -pull - ratio * dt, 0.0)
 
 
-def _room(v: Array, dv: Array, signed: BoolArray) -> float:
-    """How far along dv the positive variables stay positive, at most 1."""
-    falling = signed & (dv < 0)
+def room(v: Array, dv: Array) -> float:
+    """How far along dv positive variables stay positive, at most 1."""
+    falling = dv < 0
     return min(1.0, BACK_OFF * float((-v[falling] / dv[falling]).min(initial=np.inf)))

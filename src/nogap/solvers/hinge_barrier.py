@@ -19,13 +19,13 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from nogap._typing import Array, BoolArray
 from nogap.problem import Problem
 from nogap.solvers.atoms import Atoms
+from nogap.solvers.barrier import room
 from nogap.solvers.vertices import towards_vertex
 
 MOST_STEPS = 80
 PRECISION = 1e-10  # of the gap between the program and its dual, as a share of the value
 ROUGH, PATIENCE = 1e-6, 2  # gaps from which rounding may be all that is left, and such steps
 ROUNDING = 1e-10  # of a value, that a vertex may be higher
-BACK_OFF = 0.995  # of the way to the boundary
 RIDGE = 1e-14
 INSIDE = 0.1  # how far from the boundary the start is, in units of margins and of beta
 FAINT = 1e-6  # of the largest sum of squares: atoms that are all but zero count as this large
@@ -56,8 +56,11 @@ def hinge_barrier(
             break
         point = further
     inner = program.nearest(point)
+    tried = [inner]
+    if not should_stop():
+        tried.append(towards_vertex(problem, atoms, inner, program.signed, should_stop))
     best, F = start, atoms.outputs(start)
-    for t in (inner, towards_vertex(problem, atoms, inner, program.signed, should_stop)):
+    for t in tried:
         F_t = atoms.outputs(t)
         if program.value(t, F_t) <= program.value(best, F) * (1 + ROUNDING):
             best, F = t, F_t
@@ -185,8 +188,8 @@ class _Program:
         primal = (at.t[self.signed], change.t[self.signed]), (at.lack, change.lack)
         dual = (at.z[self.signed], change.z[self.signed]), (at.alpha, change.alpha)
         return (
-            min(_room(*pair) for pair in (*primal, (at.excess, change.excess))),
-            min(_room(*pair) for pair in (*dual, (at.rest, change.rest))),
+            min(room(*pair) for pair in (*primal, (at.excess, change.excess))),
+            min(room(*pair) for pair in (*dual, (at.rest, change.rest))),
         )
 
     def _moved(self, at: _Point, change: _Point, primal: float, dual: float) -> _Point:
@@ -200,8 +203,3 @@ class _Program:
 
 def _total(products: tuple[Array, ...]) -> float:
     return float(sum(product.sum() for product in products))
-
-
-def _room(v: Array, dv: Array) -> float:
-    falling = dv < 0
-    return min(1.0, BACK_OFF * float((-v[falling] / dv[falling]).min(initial=np.inf)))
